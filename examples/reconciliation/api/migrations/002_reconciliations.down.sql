@@ -1,0 +1,3 @@
+drop table ledger_entries;
+drop table bank_lines;
+drop table reconciliations;

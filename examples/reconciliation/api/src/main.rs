@@ -1,0 +1,226 @@
+//! The API of the reconciliation application, and the small commands around it.
+
+mod cache;
+mod config;
+mod database;
+mod flags;
+mod http;
+mod log;
+mod matching;
+mod metrics;
+mod problem;
+mod report;
+mod runs;
+mod sample;
+mod statement;
+mod tokens;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, watch};
+
+use crate::cache::Cache;
+use crate::config::{Config, FlagSources};
+use crate::database::Database;
+use crate::metrics::Metrics;
+use crate::runs::Runner;
+
+/// What requests and the run at hand get after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(30);
+
+const USAGE: &str = "usage: reconciliation-api [COMMAND]
+
+  serve             the API (what runs without a command)
+  report            a page of counts
+  generate --out DIR [--lines N] [--seed N]
+                    sample files and their right answer
+  hash-password     reads a password, prints what `accounts` keeps of it
+";
+
+/// What every request may use.
+pub struct App {
+    pub database: Database,
+    pub cache: Cache,
+    pub metrics: Metrics,
+    pub jwt_secret: Vec<u8>,
+    pub flags: FlagSources,
+    pub seen: http::health::Seen,
+    /// Told when there is a new run.
+    pub wake: Notify,
+    /// True from SIGTERM on.
+    pub stopping: watch::Receiver<bool>,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        [] | ["serve"] => with_config(serve),
+        ["report"] => with_config(print_report),
+        ["generate", options @ ..] => generate(options),
+        ["hash-password"] => hash_password(),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        _ => fail(2, USAGE),
+    }
+}
+
+fn with_config<F: Future<Output = ExitCode>>(command: fn(Config) -> F) -> ExitCode {
+    let config = match config::parse(&|name| std::env::var(name).ok()) {
+        Ok(config) => config,
+        Err(message) => {
+            return fail(config::EXIT_CODE, &format!("reconciliation-api: {message}\n"));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("the system gives threads");
+    let code = runtime.block_on(command(config));
+    // Work on blocking threads that outlived the deadline is not waited for.
+    runtime.shutdown_background();
+    code
+}
+
+async fn serve(config: Config) -> ExitCode {
+    // First, so that a SIGTERM during the start ends it in order, too.
+    let mut terminate = signal(SignalKind::terminate()).expect("a handler can be installed");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("a handler can be installed");
+    let listener = match TcpListener::bind(config.address).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            let message =
+                format!("reconciliation-api: cannot listen on {}: {error}\n", config.address);
+            return fail(1, &message);
+        }
+    };
+    let (stop, stopping) = watch::channel(false);
+    let app = match app(&config, stopping.clone()) {
+        Ok(app) => Arc::new(app),
+        Err(message) => {
+            return fail(config::EXIT_CODE, &format!("reconciliation-api: {message}\n"));
+        }
+    };
+    log::info("listening", &[("address", config.address.to_string().into())]);
+
+    let relay = tokio::spawn({
+        let app = app.clone();
+        async move { app.cache.relay_progress().await }
+    });
+    let runner = Arc::new(Runner::new(app.clone()));
+    let runs = tokio::spawn({
+        let (app, runner, stopping) = (app.clone(), runner.clone(), stopping.clone());
+        async move { runner.work(&app.wake, stopping).await }
+    });
+    let server = tokio::spawn({
+        let mut stopping = stopping.clone();
+        let stopped = async move {
+            // An error says that the sender is gone, which is the same.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        };
+        let router = http::router(app.clone());
+        async move { axum::serve(listener, router).with_graceful_shutdown(stopped).await }
+    });
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    log::info("stopping", &[]);
+    // No receiver left would mean that all of it has ended already.
+    let _ = stop.send(true);
+    let finished = tokio::time::timeout(DRAIN, async { tokio::join!(server, runs) }).await;
+    if finished.is_err() {
+        log::warn("not finished in time", &[("seconds", DRAIN.as_secs().into())]);
+        match runner.release().await {
+            Ok(runs) => log::info("given to another instance", &[("runs", runs.into())]),
+            Err(error) => log::warn("not given back", &[("reason", error.to_string().into())]),
+        }
+    }
+    relay.abort();
+    log::info("stopped", &[]);
+    ExitCode::SUCCESS
+}
+
+fn app(config: &Config, stopping: watch::Receiver<bool>) -> Result<App, String> {
+    let cache = Cache::new(config.redis.clone())
+        .map_err(|error| format!("REDIS_URL cannot be used: {error}"))?;
+    Ok(App {
+        database: Database::new(config),
+        cache,
+        metrics: Metrics::new(),
+        jwt_secret: config.jwt_secret.clone(),
+        flags: config.flags.clone(),
+        seen: http::health::Seen::default(),
+        wake: Notify::new(),
+        stopping,
+    })
+}
+
+async fn print_report(config: Config) -> ExitCode {
+    match report::render(&Database::new(&config), &Metrics::new()).await {
+        Ok(report) => {
+            print!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(1, &format!("reconciliation-api: no report: {error}\n")),
+    }
+}
+
+fn generate(options: &[&str]) -> ExitCode {
+    let mut directory = None;
+    let mut sample = sample::Options { lines: 10_000, seed: 1 };
+    for option in options.chunks(2) {
+        let understood = match option {
+            ["--out", path] => {
+                directory = Some(PathBuf::from(path));
+                true
+            }
+            ["--lines", number] => number.parse().map(|lines| sample.lines = lines).is_ok(),
+            ["--seed", number] => number.parse().map(|seed| sample.seed = seed).is_ok(),
+            _ => false,
+        };
+        if !understood {
+            return fail(2, USAGE);
+        }
+    }
+    let Some(directory) = directory.filter(|_| sample.lines <= statement::MAX_LINES) else {
+        return fail(2, USAGE);
+    };
+    match sample::write(&sample, &directory) {
+        Ok(counts) => {
+            println!("{} lines each in {}", counts.bank_lines, directory.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            fail(1, &format!("reconciliation-api: cannot write {}: {error}\n", directory.display()))
+        }
+    }
+}
+
+fn hash_password() -> ExitCode {
+    let mut password = String::new();
+    if let Err(error) = std::io::stdin().read_line(&mut password) {
+        return fail(1, &format!("reconciliation-api: no password: {error}\n"));
+    }
+    match http::auth::hash_password(password.trim_end_matches(['\r', '\n'])) {
+        Ok(hash) => {
+            println!("{hash}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(1, &format!("reconciliation-api: cannot hash: {error}\n")),
+    }
+}
+
+fn fail(code: u8, message: &str) -> ExitCode {
+    eprint!("{message}");
+    ExitCode::from(code)
+}
