@@ -14,9 +14,8 @@ pub const EXIT_CODE: u8 = 78;
 /// Signing keys shorter than the hash they feed can be guessed.
 const JWT_SECRET_MIN: usize = 32;
 
-/// What one instance is told.
+/// What every command is told.
 pub struct Config {
-    pub address: SocketAddr,
     pub primary: tokio_postgres::Config,
     pub replica: tokio_postgres::Config,
     /// Connections that this instance opens to each of the two.
@@ -33,13 +32,19 @@ pub struct FlagSources {
     pub new_matcher: Option<bool>,
 }
 
+/// Reads where the API listens, which the other commands need not know.
+pub fn address(lookup: &dyn Fn(&str) -> Option<String>) -> Result<SocketAddr, String> {
+    let optional = |name: &str| lookup(name).filter(|value| !value.is_empty());
+    let host = parse_or("HOST", optional("HOST"), IpAddr::V4(Ipv4Addr::LOCALHOST))?;
+    let port = optional("PORT").ok_or("PORT is missing")?;
+    Ok(SocketAddr::new(host, parse_text("PORT", &port)?))
+}
+
 /// Reads the variables through `lookup`, which is the process's environment outside tests.
 pub fn parse(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Config, String> {
     let optional = |name: &str| lookup(name).filter(|value| !value.is_empty());
     let required = |name: &str| optional(name).ok_or_else(|| format!("{name} is missing"));
 
-    let host = parse_or("HOST", optional("HOST"), IpAddr::V4(Ipv4Addr::LOCALHOST))?;
-    let port: u16 = parse_text("PORT", &required("PORT")?)?;
     let pool = parse_or("DATABASE_POOL", optional("DATABASE_POOL"), 10)?;
     if !(2..=1000).contains(&pool) {
         return Err("DATABASE_POOL must be between 2 and 1000".to_owned());
@@ -53,7 +58,6 @@ pub fn parse(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Config, String> 
         None => None,
     };
     Ok(Config {
-        address: SocketAddr::new(host, port),
         primary: database("DATABASE_URL", &required("DATABASE_URL")?)?,
         replica: database("DATABASE_READ_URL", &required("DATABASE_READ_URL")?)?,
         pool,
@@ -106,7 +110,8 @@ mod tests {
             }
             GOOD.iter().find(|(known, _)| *known == asked).map(|(_, value)| (*value).to_owned())
         };
-        assert_eq!(parse(&lookup).err().as_deref(), expected, "{name} = {value:?}");
+        let error = address(&lookup).err().or_else(|| parse(&lookup).err());
+        assert_eq!(error.as_deref(), expected, "{name} = {value:?}");
     }
 
     #[test]

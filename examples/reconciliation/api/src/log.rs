@@ -5,11 +5,18 @@ use std::io::Write;
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::iso8601::{
+    Config, EncodedConfig, Iso8601, TimePrecision,
+};
 
 tokio::task_local! {
     static TRACE: String;
 }
+
+/// Milliseconds are what a reader compares.
+const TIME: EncodedConfig = Config::DEFAULT
+    .set_time_precision(TimePrecision::Second { decimal_digits: std::num::NonZeroU8::new(3) })
+    .encode();
 
 /// A name and a value of a log line.
 pub type Field<'a> = (&'a str, Value);
@@ -38,7 +45,8 @@ pub fn error(message: &str, fields: &[Field]) {
 
 fn write(level: &str, message: &str, fields: &[Field]) {
     let mut line = Map::new();
-    let now = OffsetDateTime::now_utc().format(&Rfc3339).expect("the present can be written");
+    let now =
+        OffsetDateTime::now_utc().format(&Iso8601::<TIME>).expect("the present can be written");
     line.insert("time".to_owned(), now.into());
     line.insert("level".to_owned(), level.into());
     line.insert("message".to_owned(), message.into());

@@ -91,14 +91,19 @@ fn with_config<F: Future<Output = ExitCode>>(command: fn(Config) -> F) -> ExitCo
 }
 
 async fn serve(config: Config) -> ExitCode {
+    let address = match config::address(&|name| std::env::var(name).ok()) {
+        Ok(address) => address,
+        Err(message) => {
+            return fail(config::EXIT_CODE, &format!("reconciliation-api: {message}\n"));
+        }
+    };
     // First, so that a SIGTERM during the start ends it in order, too.
     let mut terminate = signal(SignalKind::terminate()).expect("a handler can be installed");
     let mut interrupt = signal(SignalKind::interrupt()).expect("a handler can be installed");
-    let listener = match TcpListener::bind(config.address).await {
+    let listener = match TcpListener::bind(address).await {
         Ok(listener) => listener,
         Err(error) => {
-            let message =
-                format!("reconciliation-api: cannot listen on {}: {error}\n", config.address);
+            let message = format!("reconciliation-api: cannot listen on {}: {error}\n", address);
             return fail(1, &message);
         }
     };
@@ -109,7 +114,7 @@ async fn serve(config: Config) -> ExitCode {
             return fail(config::EXIT_CODE, &format!("reconciliation-api: {message}\n"));
         }
     };
-    log::info("listening", &[("address", config.address.to_string().into())]);
+    log::info("listening", &[("address", address.to_string().into())]);
 
     let relay = tokio::spawn({
         let app = app.clone();

@@ -1,8 +1,13 @@
 //! Errors as the API answers them: `{"error": …}`, and `line` where a file is wrong.
 
+use std::fmt::Display;
+
 use axum::Json;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::database::DatabaseError;
@@ -13,6 +18,12 @@ pub struct Problem {
     status: StatusCode,
     body: Value,
 }
+
+/// An extractor of axum whose refusal is a [`Problem`] instead of plain text.
+pub struct Checked<E>(pub E);
+
+/// A JSON body whose refusal is a [`Problem`].
+pub struct CheckedJson<T>(pub T);
 
 impl Problem {
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
@@ -75,5 +86,37 @@ impl From<redis::RedisError> for Problem {
     fn from(error: redis::RedisError) -> Self {
         log::error("redis failed", &[("reason", error.to_string().into())]);
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "the session store does not answer, try again")
+    }
+}
+
+impl<S, E> FromRequestParts<S> for Checked<E>
+where
+    S: Send + Sync,
+    E: FromRequestParts<S>,
+    E::Rejection: Display,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match E::from_request_parts(parts, state).await {
+            Ok(extracted) => Ok(Self(extracted)),
+            Err(rejection) => Err(Problem::bad_request(rejection.to_string())),
+        }
+    }
+}
+
+impl<S, T> FromRequest<S> for CheckedJson<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            // The status tells a body that is too large or of another type from a wrong one.
+            Err(rejection) => Err(Problem::new(rejection.status(), rejection.body_text())),
+        }
     }
 }

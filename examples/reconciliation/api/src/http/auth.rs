@@ -5,7 +5,6 @@ use std::sync::{Arc, LazyLock};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -15,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::App;
 use crate::database::Freshness;
-use crate::problem::Problem;
+use crate::problem::{CheckedJson, Problem};
 use crate::tokens;
 
 /// Hashes computed at once: each takes 19 MB and a core.
@@ -50,9 +49,8 @@ pub struct Session {
 
 pub async fn login(
     State(app): State<Arc<App>>,
-    body: Result<Json<Login>, JsonRejection>,
+    CheckedJson(login): CheckedJson<Login>,
 ) -> Result<Json<Session>, Problem> {
-    let Json(login) = body.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let sql = "select id, password_hash from accounts where email = lower($1)";
     // The primary: who has just been given an account logs in next.
     let rows =
@@ -73,9 +71,8 @@ pub async fn login(
 
 pub async fn refresh(
     State(app): State<Arc<App>>,
-    body: Result<Json<Refresh>, JsonRejection>,
+    CheckedJson(refresh): CheckedJson<Refresh>,
 ) -> Result<Json<Session>, Problem> {
-    let Json(refresh) = body.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     match app.cache.rotate_session(&refresh.refresh_token).await? {
         Some((account, next)) => Ok(Json(session(&app, account, next))),
         None => Err(Problem::unauthorized("the session has ended, log in again")),
@@ -84,9 +81,8 @@ pub async fn refresh(
 
 pub async fn logout(
     State(app): State<Arc<App>>,
-    body: Result<Json<Refresh>, JsonRejection>,
+    CheckedJson(refresh): CheckedJson<Refresh>,
 ) -> Result<StatusCode, Problem> {
-    let Json(refresh) = body.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     app.cache.end_session(&refresh.refresh_token).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -20,7 +20,7 @@ use super::reconciliations;
 use crate::App;
 use crate::cache::Progress;
 use crate::database::Freshness;
-use crate::problem::Problem;
+use crate::problem::{Checked, Problem};
 
 const PROTOCOL: &str = "reconciliation.progress";
 /// How often the whole trail and the status are looked at, for what the channel may have lost.
@@ -36,8 +36,8 @@ pub struct Token {
 
 pub async fn watch(
     State(app): State<Arc<App>>,
-    Path(id): Path<i64>,
-    Query(query): Query<Token>,
+    Checked(Path(id)): Checked<Path<i64>>,
+    Checked(Query(query)): Checked<Query<Token>>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {

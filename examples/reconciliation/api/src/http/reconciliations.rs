@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::multipart::{Field, MultipartError, MultipartRejection};
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Multipart, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -21,7 +20,7 @@ use super::auth::Caller;
 use crate::App;
 use crate::database::{DatabaseError, Freshness};
 use crate::log;
-use crate::problem::Problem;
+use crate::problem::{Checked, CheckedJson, Problem};
 use crate::statement::{self, amount};
 
 /// Bytes of one file.
@@ -151,7 +150,7 @@ pub async fn create(
 pub async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Query(query): Query<ListQuery>,
+    Checked(Query(query)): Checked<Query<ListQuery>>,
 ) -> Result<Json<Value>, Problem> {
     let page = page(query.page)?;
     let sql = format!(
@@ -172,8 +171,8 @@ pub async fn list(
 pub async fn show(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<i64>,
-    Query(query): Query<ListQuery>,
+    Checked(Path(id)): Checked<Path<i64>>,
+    Checked(Query(query)): Checked<Query<ListQuery>>,
 ) -> Result<Json<Summary>, Problem> {
     Ok(Json(find(&app, caller.account, id, freshness(query.fresh)).await?))
 }
@@ -201,8 +200,8 @@ pub async fn find(
 pub async fn lines(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<i64>,
-    Query(query): Query<LinesQuery>,
+    Checked(Path(id)): Checked<Path<i64>>,
+    Checked(Query(query)): Checked<Query<LinesQuery>>,
 ) -> Result<Json<Value>, Problem> {
     let page = page(query.page)?;
     let freshness = freshness(query.fresh);
@@ -256,10 +255,9 @@ pub async fn lines(
 pub async fn resolve(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<i64>,
-    body: Result<Json<Resolution>, JsonRejection>,
+    Checked(Path(id)): Checked<Path<i64>>,
+    CheckedJson(resolution): CheckedJson<Resolution>,
 ) -> Result<Json<Summary>, Problem> {
-    let Json(resolution) = body.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let note = resolution.note.trim();
     if NOTE_LIMIT < note.chars().count() || note.contains('\0') {
         return Err(Problem::bad_request(format!("a note has at most {NOTE_LIMIT} characters")));
