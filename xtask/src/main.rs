@@ -20,6 +20,8 @@ mod needs;
 mod programs;
 mod suite;
 mod tally;
+#[cfg(test)]
+mod tidy;
 
 use std::process::ExitCode;
 
