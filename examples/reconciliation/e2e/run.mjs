@@ -137,10 +137,10 @@ try {
   });
 
   await step("what was resolved is listed with its note, also after a reload", async () => {
-    await page.getByRole("tab", { name: "Resolved by hand" }).click();
+    await page.getByRole("tab", { name: "By hand" }).click();
     await page.locator(".pairs li", { hasText: NOTE }).waitFor();
     await page.reload();
-    await page.getByRole("tab", { name: "Resolved by hand" }).click();
+    await page.getByRole("tab", { name: "By hand" }).click();
     await page.locator(".pairs li", { hasText: NOTE }).waitFor();
     assert.equal(await countOf("resolved"), 1);
   });

@@ -10,7 +10,7 @@ import { Unmatched } from "./unmatched";
 const STATES: [LineState, string][] = [
   ["unmatched", "To resolve"],
   ["matched", "Matched"],
-  ["resolved", "Resolved by hand"],
+  ["resolved", "By hand"],
 ];
 
 interface LinesProps {

@@ -23,9 +23,9 @@ export function useGuard() {
 
   const guard = useCallback(
     async (work: () => Promise<void>) => {
+      setError(null);
       try {
         await work();
-        setError(null);
       } catch (caught) {
         if (caught instanceof LoggedOut) router.replace("/login");
         else setError(message(caught));

@@ -34,11 +34,9 @@ export default function Run() {
   const finished = run.status === "done" || run.status === "failed";
   return (
     <>
-      <div className="title">
-        <h1>
-          {run.bank_file} <span className="quiet">with</span> {run.ledger_file}
-        </h1>
-      </div>
+      <h1>
+        {run.bank_file} <span className="quiet">with</span> {run.ledger_file}
+      </h1>
       {!finished && <RunProgress id={id} onFinished={load} />}
       {run.status === "failed" && (
         <p className="error" role="alert">
