@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::source::{code, has_word};
 use super::{Finding, Repo, Rule};
 
 const CRATES: &[&str] = &["crates/", "xtask/"];
@@ -54,6 +55,19 @@ pub(super) const RULES: &[Rule] = &[
         right: &[
             ("Cargo.toml", "[workspace.dependencies]\nserde = \"1\"\n"),
             ("crates/a/Cargo.toml", GOOD),
+        ],
+    },
+    Rule {
+        name: "needed-dependencies",
+        remedy: "delete the line",
+        check: needed_dependencies,
+        wrong: &[
+            ("crates/a/Cargo.toml", "[dependencies]\nserde-json.workspace = true\n"),
+            ("crates/a/src/lib.rs", "// serde_json\n"),
+        ],
+        right: &[
+            ("crates/a/Cargo.toml", "[dependencies]\nserde-json.workspace = true\n"),
+            ("crates/a/src/lib.rs", "use serde_json::Value;\n"),
         ],
     },
     Rule {
@@ -145,6 +159,23 @@ fn used_dependencies(repo: &Repo) -> Vec<Finding> {
         if !used.contains(&dependency.name) {
             let message = format!("no crate uses `{}`", dependency.name);
             findings.push(Finding::new("Cargo.toml", dependency.line, message));
+        }
+    }
+    findings
+}
+
+fn needed_dependencies(repo: &Repo) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (path, text) in repo.select(CRATES, "Cargo.toml") {
+        let sources = [path.trim_end_matches("Cargo.toml")];
+        let sources: Vec<String> =
+            repo.select(&sources, ".rs").map(|(_, text)| code(text)).collect();
+        for dependency in dependencies(text) {
+            let name = dependency.name.replace('-', "_");
+            if !sources.iter().any(|source| has_word(source, &name)) {
+                let message = format!("no file of this crate uses `{}`", dependency.name);
+                findings.push(Finding::new(path, dependency.line, message));
+            }
         }
     }
     findings
