@@ -98,6 +98,7 @@ fn check_console() -> Tally {
 
 fn browser() -> Tally {
     let mut command = console::npm(console::DIRECTORY, &["test", "--silent"]);
+    command.env("SHOTS", programs::target().join("console-screenshots"));
     programs::count(e2e::with_browser(&mut command))
 }
 
