@@ -1,7 +1,7 @@
 // A stand-in for the admin API with data that changes: for `npm run dev`, for the page's own
 // tests and for screenshots. It also serves `dist/` under the strict policy the real server has.
 //
-//   PORT=24010        where it listens
+//   PORT=24010        where it listens; 0 takes any free port
 //   SERVICES=50       adds made-up services
 //   CALM=1            nothing fails, nothing is random: for screenshots that compare
 //
@@ -276,4 +276,4 @@ const server = createServer(async (request, response) => {
   });
   response.end(body ?? 'not found');
 });
-server.listen(PORT, '127.0.0.1', () => console.log(`mock: http://127.0.0.1:${PORT}/#token=mock`));
+server.listen(PORT, '127.0.0.1', () => console.log(`mock: http://127.0.0.1:${server.address().port}/#token=mock`));

@@ -3,7 +3,7 @@
 //   npm run build && npm test
 //   CHROMIUM=/usr/bin/chromium   the browser, when it is not `chromium` on PATH
 //   SHOTS=<dir>                  where pictures go; a temporary directory unless given
-//   PORT=24020                   the mock's port; the two after it are used as well
+//   PORT=24020                   the mock's port, the two after it for variants; free ones unless given
 
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
-const PORT = Number(process.env.PORT ?? 24020);
+const PORT = Number(process.env.PORT ?? 0);
 const SHOTS = process.env.SHOTS ?? mkdtempSync(join(tmpdir(), 'console-'));
 const MOCK = fileURLToPath(new URL('../mock/server.mjs', import.meta.url));
 const FLAGS = [
@@ -22,6 +22,9 @@ const FLAGS = [
 const DESKTOP = { width: 1360, height: 900 };
 const PHONE = { width: 360, height: 740 };
 
+const mocks = [];
+// A test that breaks off leaves no mock behind.
+process.on('exit', () => mocks.forEach((mock) => mock.kill()));
 mkdirSync(SHOTS, { recursive: true });
 
 function browserPath() {
@@ -38,15 +41,16 @@ function browserPath() {
 
 function startMock(port, env = {}) {
   const child = spawn(process.execPath, [MOCK], { env: { ...process.env, PORT: port, ...env }, stdio: ['ignore', 'pipe', 'inherit'] });
+  mocks.push(child);
   return new Promise((resolve, reject) => {
-    child.stdout.once('data', () => resolve(child));
+    child.stdout.once('data', (text) => resolve(/http:\/\/[\d.:]+/.exec(String(text))[0]));
     child.once('exit', (code) => reject(new Error(`the mock ended with ${code}`)));
   });
 }
 
-const mocks = await Promise.all([startMock(PORT), startMock(PORT + 1, { SERVICES: '50' }), startMock(PORT + 2, { CALM: '1' })]);
+const nth = (n) => (PORT === 0 ? 0 : PORT + n);
+const [BASE, MANY, CALM] = await Promise.all([startMock(nth(0)), startMock(nth(1), { SERVICES: '50' }), startMock(nth(2), { CALM: '1' })]);
 const browser = await chromium.launch({ executablePath: browserPath(), args: FLAGS });
-const BASE = `http://127.0.0.1:${PORT}`;
 
 let passed = 0;
 let failed = 0;
@@ -169,7 +173,7 @@ for (const colorScheme of ['light', 'dark'])
   });
 
 await test('a calm application in a wide window', async () => {
-  const page = await open('/', { base: `http://127.0.0.1:${PORT + 2}`, viewport: { width: 1600, height: 1000 } });
+  const page = await open('/', { base: CALM, viewport: { width: 1600, height: 1000 } });
   await overview(page);
   await charts(page);
   await shot(page, 'overview-calm');
@@ -259,7 +263,7 @@ await test('a chart reads out its values by keys and by pointer', async () => {
   const text = await chart.getAttribute('aria-valuetext');
   check(/\/s at \d\d:\d\d:\d\d/.test(text), text);
   await chart.hover({ position: { x: 200, y: 60 } });
-  await page.locator('figure .cross').waitFor();
+  await page.locator('figure .cross').waitFor({ state: 'attached' });
   await page.getByRole('button', { name: '1 h', exact: true }).click();
   await page.getByRole('button', { name: '/api/' }).click();
   await page.getByText('app/api/').first().waitFor();
@@ -347,7 +351,7 @@ for (const [name, path] of [['overview', '/'], ['logs', '/logs'], ['events', '/e
   });
 
 await test('sixty nodes stay readable and reachable', async () => {
-  const page = await open('/', { base: `http://127.0.0.1:${PORT + 1}` });
+  const page = await open('/', { base: MANY });
   await charts(page);
   check((await page.locator('.node').count()) === 59, `${await page.locator('.node').count()} nodes`);
   const apart = await page.locator('.node').evaluateAll((nodes) => {
@@ -408,7 +412,6 @@ await test('nothing moves while data comes in', async () => {
 });
 
 await browser.close();
-for (const mock of mocks) mock.kill();
 console.log(`pictures: ${SHOTS}`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);

@@ -34,6 +34,13 @@ export function bytes(value: number): string {
   return `${scaled.toFixed(unit === 0 || scaled >= 100 ? 0 : 1)} ${units[unit]}`;
 }
 
+/** `38.0 of 256 MiB`. */
+export function portion(value: number, limit: number): string {
+  const [amount, unit] = bytes(value).split(' ');
+  const whole = bytes(limit);
+  return whole.endsWith(` ${unit}`) ? `${amount} of ${whole}` : `${amount} ${unit} of ${whole}`;
+}
+
 /** Thousandths of a core as a share of one core. */
 export function cpu(millis: number): string {
   const percent = millis / 10;
@@ -54,6 +61,7 @@ export function short(value: number): string {
 
 export function millis(value: number | null): string {
   if (value === null) return '–';
+  if (value === 0) return '0 ms';
   if (value < 1) return `${value.toFixed(2)} ms`;
   if (value < 10) return `${value.toFixed(1)} ms`;
   if (value < 1000) return `${value.toFixed(0)} ms`;

@@ -122,6 +122,8 @@ interface Slot {
   real: boolean;
   h: number;
   y: number;
+  /** The place within its layer. */
+  rank: number;
   before: Slot[];
   after: Slot[];
 }
@@ -132,7 +134,7 @@ function layered(layers: string[][], edges: Joined[], width: number): Layout {
   const w = Math.floor(Math.min(BOX_MAX, Math.max(BOX_MIN, free)));
   const gap = count > 1 ? (width - count * w) / (count - 1) : 0;
   const { slots, chains } = chain(layers, edges);
-  for (let round = 0; round < 6; round += 1) order(slots, round % 2 === 0);
+  untangle(slots);
   place(slots);
   const bottom = settle(slots);
   const left = (index: number) => index * (w + gap);
@@ -161,7 +163,7 @@ function chain(layers: string[][], edges: Joined[]): { slots: Slot[][]; chains: 
   const at = new Map<string, { layer: number; slot: Slot }>();
   const slots = layers.map((names, index) =>
     names.map((id) => {
-      const slot: Slot = { id, real: true, h: BOX_H, y: 0, before: [], after: [] };
+      const slot: Slot = { id, real: true, h: BOX_H, y: 0, rank: 0, before: [], after: [] };
       at.set(id, { layer: index, slot });
       return slot;
     }),
@@ -174,7 +176,7 @@ function chain(layers: string[][], edges: Joined[]): { slots: Slot[][]; chains: 
     const path = [from.slot];
     for (let index = from.layer + 1; index < to.layer; index += 1) {
       const id = `${edge.from}>${edge.to}@${index}`;
-      const passing: Slot = { id, real: false, h: DUMMY_H, y: 0, before: [], after: [] };
+      const passing: Slot = { id, real: false, h: DUMMY_H, y: 0, rank: 0, before: [], after: [] };
       slots[index]?.push(passing);
       path.push(passing);
     }
@@ -188,6 +190,60 @@ function chain(layers: string[][], edges: Joined[]): { slots: Slot[][]; chains: 
     return [{ edge, first: from.layer, path }];
   });
   return { slots, chains };
+}
+
+/** Finds an order with few crossings: barycentre sweeps, then swaps of neighbours, best kept. */
+function untangle(slots: Slot[][]): void {
+  let best = slots.map((column) => [...column]);
+  slots.forEach(number);
+  let fewest = crossings(slots);
+  for (let round = 0; round < 8 && fewest > 0; round += 1) {
+    order(slots, round % 2 === 0);
+    swap(slots);
+    const now = crossings(slots);
+    if (now >= fewest) continue;
+    fewest = now;
+    best = slots.map((column) => [...column]);
+  }
+  best.forEach((column, index) => slots[index]?.splice(0, column.length, ...column));
+}
+
+function crossings(slots: Slot[][]): number {
+  return slots.reduce((sum, column) => sum + between(column), 0);
+}
+
+/** Crossings between a layer and the next. */
+function between(column: Slot[]): number {
+  const ends = column.flatMap((slot, index) => slot.after.map((other) => ({ index, other })));
+  let sum = 0;
+  for (const [i, a] of ends.entries())
+    for (const b of ends.slice(i + 1))
+      if (a.index !== b.index && a.other.rank > b.other.rank) sum += 1;
+  return sum;
+}
+
+function swap(slots: Slot[][]): void {
+  slots.forEach(number);
+  let fewest = crossings(slots);
+  for (let pass = 0; pass < 4; pass += 1)
+    for (const column of slots)
+      for (let i = 0; i + 1 < column.length; i += 1) {
+        exchange(column, i);
+        const now = crossings(slots);
+        if (now < fewest) fewest = now;
+        else exchange(column, i);
+      }
+}
+
+function exchange(column: Slot[], i: number): void {
+  const [a, b] = column.slice(i, i + 2);
+  if (!a || !b) return;
+  column.splice(i, 2, b, a);
+  number(column);
+}
+
+function number(column: Slot[]): void {
+  column.forEach((slot, index) => (slot.rank = index));
 }
 
 /** One sweep of the barycentre heuristic. */
@@ -348,16 +404,30 @@ function mark(labels: string[], curves: Curve[], taken: Rect[]): Line['label'] {
     const room = Math.floor((curve.x1 - curve.x0 - LABEL_PAD - 8) / CHAR) - more.length;
     const text = (name.length > room ? `${name.slice(0, Math.max(3, room - 1))}…` : name) + more;
     const w = text.length * CHAR + LABEL_PAD;
-    for (const t of [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74]) {
-      const { x, y } = along(curve, t);
-      const left = Math.min(Math.max(x, curve.x0 + w / 2 + 4), curve.x1 - w / 2 - 6);
-      const rect = { x: left - w / 2, y: y - LABEL_H / 2, w, h: LABEL_H };
+    const least = curve.x0 + w / 2 + 2;
+    const slack = Math.max(0, curve.x1 - w / 2 - 6 - least);
+    for (const share of [0.5, 0.3, 0.7, 0.1, 0.9, 0, 1]) {
+      const x = least + slack * share;
+      const y = heightAt(curve, x);
+      const rect = { x: x - w / 2, y: y - LABEL_H / 2, w, h: LABEL_H };
       if (taken.some((other) => overlap(rect, other))) continue;
       taken.push(rect);
-      return { x: left, y, text, full };
+      return { x, y, text, full };
     }
   }
   return null;
+}
+
+/** The line's height at `x`: a line only ever goes right, so halving finds it. */
+function heightAt(curve: Curve, x: number): number {
+  let low = 0;
+  let high = 1;
+  for (let i = 0; i < 20; i += 1) {
+    const middle = (low + high) / 2;
+    if (along(curve, middle).x < x) low = middle;
+    else high = middle;
+  }
+  return along(curve, low).y;
 }
 
 function along({ x0, y0, x1, y1 }: Curve, t: number): { x: number; y: number } {
