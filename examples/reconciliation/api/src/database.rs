@@ -4,6 +4,7 @@
 //! `/ready` tells the difference. Reads that find the replica gone go to the primary: counted and
 //! logged, because it is right for a minute and wrong for a day.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{
@@ -25,6 +26,8 @@ pub type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 pub struct Database {
     primary: Pool,
     replica: Pool,
+    /// Whether the last read of the replica failed, so that the log says it once.
+    replica_failing: AtomicBool,
 }
 
 /// Why a database operation failed.
@@ -49,6 +52,7 @@ impl Database {
         Self {
             primary: pool(&config.primary, config.pool),
             replica: pool(&config.replica, config.pool),
+            replica_failing: AtomicBool::new(false),
         }
     }
 
@@ -71,11 +75,18 @@ impl Database {
         match query(&self.replica, sql, parameters).await {
             Err(error) if error.is_about_the_server() => {
                 metrics.replica_fallbacks.inc();
-                let reason = error.to_string();
-                log::warn("replica failed, reading from the primary", &[("reason", reason.into())]);
+                if !self.replica_failing.swap(true, Ordering::Relaxed) {
+                    let fields = [("reason", error.to_string().into())];
+                    log::warn("replica failed, reading from the primary", &fields);
+                }
                 query(&self.primary, sql, parameters).await
             }
-            result => result,
+            result => {
+                if self.replica_failing.swap(false, Ordering::Relaxed) {
+                    log::info("replica is back", &[]);
+                }
+                result
+            }
         }
     }
 

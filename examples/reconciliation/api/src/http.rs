@@ -5,6 +5,7 @@ pub mod health;
 pub mod progress;
 pub mod reconciliations;
 pub mod trace;
+pub mod uploads;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,9 +25,9 @@ use crate::problem::Problem;
 const BODY_LIMIT: usize = 64 * 1024;
 
 pub fn router(app: Arc<App>) -> Router {
-    let uploads = Router::new()
-        .route("/api/reconciliations", post(reconciliations::create).get(reconciliations::list))
-        .layer(DefaultBodyLimit::max(reconciliations::UPLOAD_LIMIT));
+    let large = Router::new()
+        .route("/api/reconciliations", post(uploads::create).get(reconciliations::list))
+        .layer(DefaultBodyLimit::max(uploads::LIMIT));
     let others = Router::new()
         .route("/api/auth/login", post(auth::login))
         .route("/api/auth/refresh", post(auth::refresh))
@@ -41,7 +42,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/openapi.json", get(health::openapi))
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
-    uploads
+    large
         .merge(others)
         .fallback(async || Problem::not_found("there is nothing here"))
         .method_not_allowed_fallback(async || {
@@ -80,4 +81,79 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
         response
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http_body_util::BodyExt;
+    use serde_json::Value;
+    use tokio::sync::watch;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::config;
+
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+    /// An application none of whose servers can be reached.
+    fn app() -> Arc<App> {
+        let lookup = |name: &str| {
+            let value = match name {
+                "DATABASE_URL" | "DATABASE_READ_URL" => "postgres://nobody@127.0.0.1:1/none",
+                "REDIS_URL" => "redis://127.0.0.1:1",
+                "JWT_SECRET" => "0123456789abcdef0123456789abcdef",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        let config = config::parse(&lookup).unwrap();
+        let (_, stopping) = watch::channel(false);
+        Arc::new(App::new(&config, stopping).unwrap())
+    }
+
+    /// The status and the JSON that a request is answered with.
+    async fn check(method: &str, path: &str, body: &str, status: u16) -> Value {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json")
+            .header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        let response = router(app()).oneshot(request).await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{method} {path}");
+        assert_eq!(response.headers()["x-trace-id"], TRACE);
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_process_is_alive_without_its_servers_and_not_ready() {
+        check("GET", "/health", "", 200).await;
+        let body = check("GET", "/ready", "", 503).await;
+        for server in ["primary", "replica", "redis"] {
+            assert!(body[server].as_str().unwrap().starts_with("unreachable: "), "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whatever_is_wrong_is_answered_with_its_reason_in_json() {
+        let long = format!("{{\"email\": \"{}\"}}", "x".repeat(BODY_LIMIT));
+        for (method, path, body, status) in [
+            ("GET", "/nothing", "", 404),
+            ("DELETE", "/api/auth/login", "", 405),
+            ("POST", "/api/auth/login", "{", 400),
+            ("POST", "/api/auth/login", "{}", 422),
+            ("POST", "/api/auth/login", &long, 413),
+            ("POST", "/api/auth/login", r#"{"email": "a\u0000", "password": ""}"#, 401),
+            ("POST", "/api/auth/login", r#"{"email": "a", "password": "b"}"#, 503),
+            ("GET", "/api/reconciliations", "", 401),
+            ("GET", "/api/reconciliations/seven/progress", "", 400),
+            ("GET", "/api/reconciliations/7/lines?state=lost", "", 401),
+        ] {
+            let answer = check(method, path, body, status).await;
+            assert!(answer["error"].is_string(), "{method} {path}: {answer}");
+        }
+    }
 }

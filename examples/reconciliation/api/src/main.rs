@@ -56,6 +56,24 @@ pub struct App {
     pub stopping: watch::Receiver<bool>,
 }
 
+impl App {
+    /// Connects to nothing yet; must be called inside the runtime.
+    fn new(config: &Config, stopping: watch::Receiver<bool>) -> Result<Self, String> {
+        let cache = Cache::new(config.redis.clone())
+            .map_err(|error| format!("REDIS_URL cannot be used: {error}"))?;
+        Ok(Self {
+            database: Database::new(config),
+            cache,
+            metrics: Metrics::new(),
+            jwt_secret: config.jwt_secret.clone(),
+            flags: config.flags.clone(),
+            seen: http::health::Seen::default(),
+            wake: Notify::new(),
+            stopping,
+        })
+    }
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -91,50 +109,27 @@ fn with_config<F: Future<Output = ExitCode>>(command: fn(Config) -> F) -> ExitCo
 }
 
 async fn serve(config: Config) -> ExitCode {
-    let address = match config::address(&|name| std::env::var(name).ok()) {
-        Ok(address) => address,
-        Err(message) => {
-            return fail(config::EXIT_CODE, &format!("reconciliation-api: {message}\n"));
-        }
-    };
     // First, so that a SIGTERM during the start ends it in order, too.
     let mut terminate = signal(SignalKind::terminate()).expect("a handler can be installed");
     let mut interrupt = signal(SignalKind::interrupt()).expect("a handler can be installed");
-    let listener = match TcpListener::bind(address).await {
-        Ok(listener) => listener,
-        Err(error) => {
-            let message = format!("reconciliation-api: cannot listen on {}: {error}\n", address);
-            return fail(1, &message);
-        }
-    };
     let (stop, stopping) = watch::channel(false);
-    let app = match app(&config, stopping.clone()) {
-        Ok(app) => Arc::new(app),
+    let prepared = config::address(&|name| std::env::var(name).ok())
+        .and_then(|address| Ok((address, App::new(&config, stopping)?)));
+    let (address, app) = match prepared {
+        Ok(prepared) => prepared,
         Err(message) => {
             return fail(config::EXIT_CODE, &format!("reconciliation-api: {message}\n"));
         }
     };
+    let listener = match TcpListener::bind(address).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            let message = format!("reconciliation-api: cannot listen on {address}: {error}\n");
+            return fail(1, &message);
+        }
+    };
     log::info("listening", &[("address", address.to_string().into())]);
-
-    let relay = tokio::spawn({
-        let app = app.clone();
-        async move { app.cache.relay_progress().await }
-    });
-    let runner = Arc::new(Runner::new(app.clone()));
-    let runs = tokio::spawn({
-        let (app, runner, stopping) = (app.clone(), runner.clone(), stopping.clone());
-        async move { runner.work(&app.wake, stopping).await }
-    });
-    let server = tokio::spawn({
-        let mut stopping = stopping.clone();
-        let stopped = async move {
-            // An error says that the sender is gone, which is the same.
-            let _ = stopping.wait_for(|stopping| *stopping).await;
-        };
-        let router = http::router(app.clone());
-        async move { axum::serve(listener, router).with_graceful_shutdown(stopped).await }
-    });
-
+    let serving = tokio::spawn(work(Arc::new(app), listener));
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -142,6 +137,30 @@ async fn serve(config: Config) -> ExitCode {
     log::info("stopping", &[]);
     // No receiver left would mean that all of it has ended already.
     let _ = stop.send(true);
+    let ended = serving.await;
+    log::info("stopped", &[]);
+    if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Serves and works until the application is told to stop, and then finishes what it can.
+async fn work(app: Arc<App>, listener: TcpListener) {
+    let relay = tokio::spawn({
+        let app = app.clone();
+        async move { app.cache.relay_progress().await }
+    });
+    let runner = Arc::new(Runner::new(app.clone()));
+    let runs = tokio::spawn({
+        let (app, runner) = (app.clone(), runner.clone());
+        async move { runner.work(&app.wake, app.stopping.clone()).await }
+    });
+    let stopping = app.stopping.clone();
+    let server = tokio::spawn({
+        let stopping = app.stopping.clone();
+        let router = http::router(app);
+        async move { axum::serve(listener, router).with_graceful_shutdown(told(stopping)).await }
+    });
+
+    told(stopping).await;
     let finished = tokio::time::timeout(DRAIN, async { tokio::join!(server, runs) }).await;
     if finished.is_err() {
         log::warn("not finished in time", &[("seconds", DRAIN.as_secs().into())]);
@@ -151,23 +170,12 @@ async fn serve(config: Config) -> ExitCode {
         }
     }
     relay.abort();
-    log::info("stopped", &[]);
-    ExitCode::SUCCESS
 }
 
-fn app(config: &Config, stopping: watch::Receiver<bool>) -> Result<App, String> {
-    let cache = Cache::new(config.redis.clone())
-        .map_err(|error| format!("REDIS_URL cannot be used: {error}"))?;
-    Ok(App {
-        database: Database::new(config),
-        cache,
-        metrics: Metrics::new(),
-        jwt_secret: config.jwt_secret.clone(),
-        flags: config.flags.clone(),
-        seen: http::health::Seen::default(),
-        wake: Notify::new(),
-        stopping,
-    })
+/// Waits until the application is told to stop.
+async fn told(mut stopping: watch::Receiver<bool>) {
+    // An error says that nobody is left to tell, which is the same.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 async fn print_report(config: Config) -> ExitCode {

@@ -26,8 +26,8 @@ const FUZZY_THRESHOLD: f32 = 0.55;
 const CANDIDATES_PER_DAY: usize = 32;
 /// Candidates that a line keeps, at most, the most similar.
 const CANDIDATES_KEPT: usize = 8;
-/// Lines between two reports of progress.
-const REPORT_EVERY: usize = 500;
+/// Reports of progress in each pass, roughly.
+const REPORTS: usize = 40;
 
 /// A line of a bank statement or an entry of a ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,7 +247,7 @@ fn report(
     done: usize,
     total: usize,
 ) {
-    if done.is_multiple_of(REPORT_EVERY) {
+    if done.is_multiple_of(total.div_ceil(REPORTS)) {
         progress(kind, done, total);
     }
 }
@@ -450,6 +450,6 @@ mod tests {
         let (bank, ledger) = (entries(&rows), entries(&far));
         let found = reconcile(&bank, &ledger, Similarity::Trigrams, &mut |_, _, _| reports += 1);
         assert!(found.iter().all(|m| m.kind == Fuzzy) && !found.is_empty());
-        assert!(reports < 5_000, "{reports} reports");
+        assert!(reports <= 3 * (REPORTS + 1), "{reports} reports");
     }
 }

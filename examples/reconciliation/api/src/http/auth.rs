@@ -17,6 +17,8 @@ use crate::database::Freshness;
 use crate::problem::{CheckedJson, Problem};
 use crate::tokens;
 
+/// Does not tell which, or strangers could find out who has an account.
+const WRONG: &str = "email or password is wrong";
 /// Hashes computed at once: each takes 19 MB and a core.
 static HASHING: Semaphore = Semaphore::const_new(2);
 /// What is compared when nobody has that address, so that both answers take as long.
@@ -51,6 +53,10 @@ pub async fn login(
     State(app): State<Arc<App>>,
     CheckedJson(login): CheckedJson<Login>,
 ) -> Result<Json<Session>, Problem> {
+    // PostgreSQL takes no zero bytes, and no account has one.
+    if login.email.contains('\0') {
+        return Err(Problem::unauthorized(WRONG));
+    }
     let sql = "select id, password_hash from accounts where email = lower($1)";
     // The primary: who has just been given an account logs in next.
     let rows =
@@ -63,7 +69,7 @@ pub async fn login(
     let verified = verified.await.unwrap_or(false);
     drop(permit);
     let Some(account) = account.filter(|_| verified) else {
-        return Err(Problem::unauthorized("email or password is wrong"));
+        return Err(Problem::unauthorized(WRONG));
     };
     let refresh_token = app.cache.start_session(account).await?;
     Ok(Json(session(&app, account, refresh_token)))
