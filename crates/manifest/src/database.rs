@@ -363,7 +363,7 @@ impl Backup {
                 let help = "a repository's URL holds passwords: write `\"$BACKUP_REPOSITORY\"` and set that secret";
                 return Err(crate::cursor::Refusal::new("the repository's URL stands in the manifest", help));
             }
-            crate::cursor::relative_path(text).map(Repository::Directory)
+            crate::forms::relative_path(text).map(Repository::Directory)
         })?;
         Some(Self { base, keep, to })
     }

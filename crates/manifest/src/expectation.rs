@@ -1,5 +1,7 @@
 //! What a service expects of a variable, checked before it starts.
 
+use std::fmt;
+
 use base::parse_duration;
 
 use crate::cursor::Refusal;
@@ -96,7 +98,7 @@ impl Expectation {
             ["duration"] => Expected::Duration,
             [known, stray, ..] if WORDS.contains(known) => {
                 let message = format!("`{known}` takes no `{stray}`");
-                return Err(Refusal::new(message, format!("write {}", FORM)));
+                return Err(Refusal::new(message, format!("write {FORM}")));
             }
             other => {
                 let first = other.first().copied().unwrap_or_default();
@@ -162,6 +164,42 @@ impl Expectation {
     }
 }
 
+impl fmt::Display for Expectation {
+    /// Writes it the way [`Expectation::parse`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn bounds<T: fmt::Display>(
+            f: &mut fmt::Formatter<'_>,
+            min: Option<T>,
+            max: Option<T>,
+        ) -> fmt::Result {
+            for (word, bound) in [("min", min), ("max", max)] {
+                if let Some(bound) = bound {
+                    write!(f, " {word} {bound}")?;
+                }
+            }
+            Ok(())
+        }
+        match &self.shape {
+            Expected::Text { min, max } => {
+                f.write_str("text")?;
+                bounds(f, Some(*min).filter(|min| *min != 1), *max)?;
+            }
+            Expected::Integer { min, max } => {
+                f.write_str("integer")?;
+                bounds(f, *min, *max)?;
+            }
+            Expected::OneOf(options) => write!(f, "one of {}", options.join(", "))?,
+            Expected::Number => f.write_str("number")?,
+            Expected::Boolean => f.write_str("boolean")?,
+            Expected::Url => f.write_str("url")?,
+            Expected::Port => f.write_str("port")?,
+            Expected::Email => f.write_str("email")?,
+            Expected::Duration => f.write_str("duration")?,
+        }
+        f.write_str(if self.optional { " optional" } else { "" })
+    }
+}
+
 fn one_of(text: &str, words: &[&str]) -> Result<Expected, Refusal> {
     let joined = words.join(" ");
     let options: Vec<String> = joined.split(',').map(|option| option.trim().to_owned()).collect();
@@ -183,9 +221,9 @@ fn bounds(text: &str, mut words: &[&str]) -> Result<(Option<i64>, Option<i64>), 
             return Err(Refusal::new(message, "write `min 32` or `max 64`"));
         };
         if *bound == "min" {
-            min = Some(number)
+            min = Some(number);
         } else {
-            max = Some(number)
+            max = Some(number);
         }
         words = rest;
     }

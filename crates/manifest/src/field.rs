@@ -85,11 +85,11 @@ pub enum Syntax {
     /// Text, a number or a truth value.
     Scalar,
     /// A list of these.
-    List(&'static Syntax),
+    List(&'static Self),
     /// A table with these keys.
     Table(&'static [Field]),
     /// A table from names of variables to these.
-    Map(&'static Syntax),
+    Map(&'static Self),
     /// A table with `kind` and the keys of that kind.
     Kind(&'static [Field]),
 }
@@ -144,4 +144,10 @@ impl Syntax {
             Self::Table(_) | Self::Map(_) | Self::Kind(_) => "a table".to_owned(),
         }
     }
+}
+
+/// The field of this name.
+#[must_use]
+pub fn named(fields: &'static [Field], name: &str) -> Option<&'static Field> {
+    fields.iter().find(|field| field.name == name)
 }

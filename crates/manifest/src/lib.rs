@@ -7,6 +7,7 @@
 //! know which build kinds, engines and notifiers exist.
 
 pub mod alert;
+mod answer;
 mod check;
 pub mod command_line;
 pub mod cursor;
@@ -16,6 +17,7 @@ pub mod env_value;
 pub mod expectation;
 pub mod field;
 pub mod flag;
+mod forms;
 pub mod job;
 pub mod listener;
 pub mod load;
@@ -25,19 +27,24 @@ pub mod names;
 pub mod notifier;
 mod overlay;
 pub mod probe;
+mod reference;
 pub mod release;
 pub mod route;
 pub mod schedule;
+mod schema;
 pub mod secret;
+mod secret_uses;
 pub mod service;
 pub mod slo;
 pub mod telemetry;
 pub mod tree;
+mod variables;
 pub mod volume;
 
 use base::Diagnostic;
 
 pub use crate::alert::{Alert, Burn, Trigger};
+pub use crate::answer::{Answer, AnswerOrigin, Difference};
 pub use crate::command_line::CommandLine;
 pub use crate::cursor::{Cursor, KindTable, Refusal};
 pub use crate::database::{
@@ -55,14 +62,17 @@ pub use crate::manifest::{Driver, FORMAT, Manifest, SECTIONS};
 pub use crate::metric::{Metric, Unit};
 pub use crate::notifier::Notifier;
 pub use crate::probe::{Probe, ProbeCheck, Probes};
+pub use crate::reference::{kind_reference, reference};
 pub use crate::release::{Release, Step, Strategy};
 pub use crate::route::{Limit, LimitBy, Route, RoutePath};
 pub use crate::schedule::Schedule;
+pub use crate::schema::{KindSchema, schema};
 pub use crate::secret::{Generate, SecretDeclaration};
 pub use crate::service::{BuildIntent, Restart, Scale, ScaleOn, Service, Signal, Size};
 pub use crate::slo::{Good, RouteRef, Slo};
 pub use crate::telemetry::Telemetry;
 pub use crate::tree::{Node, Origin, Table, Value};
+pub use crate::variables::{env_example, variables};
 pub use crate::volume::Volume;
 
 /// Reads a manifest for an environment; see [`Document::resolve`].

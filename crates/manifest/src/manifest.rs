@@ -406,7 +406,7 @@ fn entry_name(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Spanned<String>> {
     let refusal = if matches!(section.shape, Shape::Variables(_)) {
-        cursor::variable_name(key).err()
+        crate::forms::variable_name(key).err()
     } else if names::is_name(key) {
         None
     } else {

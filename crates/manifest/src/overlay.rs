@@ -172,7 +172,7 @@ fn drops(overlay: &Table, diagnostics: &mut Vec<Diagnostic>) -> Vec<Spanned<Vec<
 }
 
 fn drop_path(table: &mut Table, path: &Spanned<Vec<String>>, diagnostics: &mut Vec<Diagnostic>) {
-    if let Err((name, known)) = remove(table, &path.value, diagnostics) {
+    if let Err((name, known)) = remove(table, &path.value) {
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let message = format!("there is no `{name}` to drop");
         let help = names::remedy(&name, &known, "remove it; nothing is there to be dropped");
@@ -181,11 +181,7 @@ fn drop_path(table: &mut Table, path: &Spanned<Vec<String>>, diagnostics: &mut V
 }
 
 /// Removes a path; fails with the part that was not found and the names that stand in its place.
-fn remove(
-    table: &mut Table,
-    path: &[String],
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Result<(), (String, Vec<String>)> {
+fn remove(table: &mut Table, path: &[String]) -> Result<(), (String, Vec<String>)> {
     let Some((name, rest)) = path.split_first() else {
         return Ok(());
     };
@@ -202,7 +198,7 @@ fn remove(
         return Ok(());
     }
     match &mut node.value {
-        Value::Table(below) => remove(below, rest, diagnostics),
+        Value::Table(below) => remove(below, rest),
         _ => Err((rest.join("."), Vec::new())),
     }
 }

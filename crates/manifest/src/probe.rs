@@ -8,8 +8,9 @@ use std::time::Duration;
 use base::{Spanned, parse_duration};
 
 use crate::command_line::CommandLine;
-use crate::cursor::{Cursor, Refusal, url_path};
+use crate::cursor::{Cursor, Refusal};
 use crate::field::{Field, Syntax};
+use crate::forms::url_path;
 use crate::names;
 
 /// The three probes of a service.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use base::{Diagnostic, Rate, Span, Spanned};
 
-use crate::cursor::{Cursor, Refusal, url_path};
+use crate::cursor::{Cursor, Refusal};
 use crate::field::{Field, Section, Shape, Syntax};
+use crate::forms::url_path;
 use crate::tree::{Node, Value};
 
 /// Requests to a host, divided by path.

@@ -19,13 +19,13 @@ pub struct Telemetry {
 }
 
 /// How long things are kept when nothing is said.
-pub const DEFAULT_KEEP: Duration = Duration::from_secs(15 * 86_400);
+pub const DEFAULT_KEEP: Duration = Duration::from_secs(30 * 86_400);
 
 /// The keys of `[telemetry]`.
 pub static FIELDS: &[Field] = &[
     Field::new("keep", Syntax::Duration, "How long metrics, logs and traces are kept.")
-        .default("\"15d\"")
-        .example("\"30d\""),
+        .default("\"30d\"")
+        .example("\"90d\""),
     Field::new(
         "traces",
         Syntax::Percent,

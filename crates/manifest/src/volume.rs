@@ -2,8 +2,9 @@
 
 use base::{Bytes, Span, Spanned};
 
-use crate::cursor::{Cursor, variable_name};
+use crate::cursor::Cursor;
 use crate::field::{Field, Section, Shape, Syntax};
+use crate::forms::variable_name;
 
 /// A directory that outlives instances.
 #[derive(Clone, Debug, PartialEq)]
