@@ -192,20 +192,33 @@ function chain(layers: string[][], edges: Joined[]): { slots: Slot[][]; chains: 
   return { slots, chains };
 }
 
-/** Finds an order with few crossings: barycentre sweeps, then swaps of neighbours, best kept. */
+/**
+ * Finds an order with few crossings: barycentre sweeps, then swaps of neighbours, from the
+ * manifest's order first and then from shuffled ones, always the same; the best is kept.
+ */
 function untangle(slots: Slot[][]): void {
   let best = slots.map((column) => [...column]);
   slots.forEach(number);
   let fewest = crossings(slots);
-  for (let round = 0; round < 8 && fewest > 0; round += 1) {
-    order(slots, round % 2 === 0);
-    swap(slots);
-    const now = crossings(slots);
-    if (now >= fewest) continue;
-    fewest = now;
-    best = slots.map((column) => [...column]);
+  const attempts = slots.flat().length > 40 ? 2 : 14;
+  let seed = 11;
+  const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    if (attempt > 0) slots.forEach((column) => shuffle(column, random));
+    for (let round = 0; round < 4 && fewest > 0; round += 1) {
+      order(slots, round % 2 === 0);
+      swap(slots);
+      const now = crossings(slots);
+      if (now >= fewest) continue;
+      fewest = now;
+      best = slots.map((column) => [...column]);
+    }
   }
   best.forEach((column, index) => slots[index]?.splice(0, column.length, ...column));
+}
+
+function shuffle(column: Slot[], random: () => number): void {
+  for (let i = column.length - 1; i > 0; i -= 1) exchange(column, i, Math.floor(random() * (i + 1)));
 }
 
 function crossings(slots: Slot[][]): number {
@@ -228,18 +241,20 @@ function swap(slots: Slot[][]): void {
   for (let pass = 0; pass < 4; pass += 1)
     for (const column of slots)
       for (let i = 0; i + 1 < column.length; i += 1) {
-        exchange(column, i);
+        exchange(column, i, i + 1);
         const now = crossings(slots);
         if (now < fewest) fewest = now;
-        else exchange(column, i);
+        else exchange(column, i, i + 1);
       }
 }
 
-function exchange(column: Slot[], i: number): void {
-  const [a, b] = column.slice(i, i + 2);
+function exchange(column: Slot[], i: number, j: number): void {
+  const [a, b] = [column[i], column[j]];
   if (!a || !b) return;
-  column.splice(i, 2, b, a);
-  number(column);
+  column[i] = b;
+  column[j] = a;
+  b.rank = i;
+  a.rank = j;
 }
 
 function number(column: Slot[]): void {
