@@ -2,6 +2,11 @@
 
 mod build;
 mod check;
+mod kill;
+mod memory;
+mod up;
+
+use std::path::PathBuf;
 
 use crate::arguments::Arguments;
 use crate::{Result, needs, programs};
@@ -13,7 +18,8 @@ struct Benchmark {
     run: fn() -> Result,
 }
 
-const ALL: &[Benchmark] = &[build::BENCHMARK, check::BENCHMARK];
+const ALL: &[Benchmark] =
+    &[up::BENCHMARK, check::BENCHMARK, memory::BENCHMARK, kill::BENCHMARK, build::BENCHMARK];
 
 /// The command `bench`.
 pub(crate) fn run(arguments: &mut Arguments) -> Result {
@@ -37,9 +43,9 @@ pub(crate) fn run(arguments: &mut Arguments) -> Result {
 }
 
 /// A release binary, since nobody serves with any other.
-fn release_binary() -> Result<String> {
+fn release_binary() -> Result<PathBuf> {
     programs::run(&mut programs::cargo(&["build", "--release", "--package", "mainstay"]))?;
-    Ok(programs::target().join("release/mainstay").display().to_string())
+    Ok(programs::target().join("release/mainstay"))
 }
 
 /// What the numbers above were measured on, and how to measure them again.
@@ -61,4 +67,24 @@ fn print_circumstances(name: &str) -> Result {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// The CPU time in a line of `/proc/<pid>/stat`, of the process and of the children that it waited
+/// for, in the kernel's ticks.
+fn ticks(stat: &str) -> u64 {
+    // The name in parentheses may contain anything; what follows it is fields from the third on.
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    fields.split(' ').skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a hundred years of ticks are below 2^52")]
+fn in_milliseconds(ticks: u64) -> f64 {
+    // Linux tells programs of 100 ticks per second, whatever it counts in itself.
+    ticks as f64 * 10.0
+}
+
+#[test]
+fn ticks_are_those_of_the_process_and_of_its_children() {
+    let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 2000 900 1 0 10 20 30 40 20 0 1 0 100 1 1";
+    assert_eq!(ticks(stat), 100);
 }

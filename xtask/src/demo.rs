@@ -5,22 +5,22 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use crate::arguments::Arguments;
-use crate::{Result, console, needs, programs};
-
-/// The example, as a directory of the repository.
-pub(crate) const EXAMPLE: &str = "examples/reconciliation";
+use crate::{Result, console, example, needs, programs};
 
 /// The command `demo`.
 pub(crate) fn run(arguments: &mut Arguments) -> Result<ExitCode> {
     let yes = arguments.flag(&["--yes", "-y"]);
     arguments.finish()?;
-    println!("Mainstay's demo: the application in {EXAMPLE}; Ctrl-C takes everything down");
+    println!(
+        "Mainstay's demo: the application in {}; Ctrl-C takes everything down",
+        example::DIRECTORY
+    );
     needs::ensure(needs::DEMO, yes)?;
     console::build()?;
     let binary = binary()?;
     // It takes our place: signals and the terminal are its own, and its exit code is ours.
     let mut up = Command::new(&binary);
-    let error = up.arg("up").current_dir(programs::root().join(EXAMPLE)).exec();
+    let error = up.arg("up").current_dir(programs::root().join(example::DIRECTORY)).exec();
     Err(format!("`{}` cannot be started: {error}", binary.display()))
 }
 

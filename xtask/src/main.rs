@@ -14,6 +14,7 @@ mod bless;
 mod console;
 mod demo;
 mod e2e;
+mod example;
 mod fuzz;
 mod install;
 mod needs;
