@@ -1,11 +1,10 @@
-// An hour of samples: asked for once and after each reconnection, then continued by each status.
+// Samples of up to an hour: asked for once per window and after each reconnection, then continued
+// by each status.
 
 import type { AppStatus, Metric, Series } from '../types';
 import { append } from '../text/chart';
 import * as api from './api';
 import { live } from './live.svelte';
-
-const HOUR_S = 3600;
 
 type Known = Record<'requests_per_second' | 'errors_per_second' | 'p95_ms', Series[]>;
 
@@ -14,17 +13,25 @@ class Traffic {
   series: Known = { requests_per_second: [], errors_per_second: [], p95_ms: [] };
   version = $state(0);
   error = $state('');
-  loaded = $state(false);
+  /** How many seconds are known. */
+  #covered = 0;
 
-  /** Loads and follows until the returned function is called. */
+  /** Follows until the returned function is called. */
   watch(): () => void {
-    void this.load();
     return live.onStatus((status) => this.#add(status));
   }
 
-  async load(): Promise<void> {
+  /** What was known before is not trusted to be whole any more. */
+  forget(): void {
+    this.#covered = 0;
+  }
+
+  /** Loads `seconds` of the past unless they are known. */
+  async load(seconds: number): Promise<void> {
+    if (seconds <= this.#covered) return;
+    this.#covered = seconds;
     try {
-      const get = (metric: Metric) => api.samples(metric, HOUR_S);
+      const get = (metric: Metric) => api.samples(metric, seconds);
       const [requests, errors, p95] = await Promise.all([
         get('requests_per_second'),
         get('errors_per_second'),
@@ -34,13 +41,12 @@ class Traffic {
       this.error = '';
     } catch (error) {
       this.error = error instanceof Error ? error.message : String(error);
+      this.#covered = 0;
     }
-    this.loaded = true;
     this.version += 1;
   }
 
   #add(status: AppStatus): void {
-    if (!this.loaded) return;
     for (const route of status.routes) {
       const put = (metric: keyof Known, value: number | null) => {
         if (value === null) return;
