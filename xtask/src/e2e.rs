@@ -29,11 +29,15 @@ pub(crate) fn with_browser(command: &mut Command) -> &mut Command {
 fn run() -> Result<Tally> {
     let example = Example::new(demo::binary()?);
     let data = generate()?;
-    let mut tally = used_in_a_browser(&example, &data);
+    console::install_modules(&format!("{}/e2e", example::DIRECTORY))?;
+    let guard = example.up(&[]).inspect_err(|_| explain(&example))?;
+    let mut tally = used_in_a_browser(&data);
     if 0 < tally.failed {
         explain(&example);
     }
-    tally += taken_down(&example);
+    let down = example.down(guard).inspect_err(|message| eprintln!("error: {message}"));
+    tally += Tally::default().ended(down.is_ok());
+    tally += nothing_is_left(&example);
     if tally.failed == 0 {
         example.remove()?;
     } else {
@@ -56,20 +60,11 @@ fn generate() -> Result<String> {
     Ok(data)
 }
 
-fn used_in_a_browser(example: &Example, data: &str) -> Tally {
-    if let Err(message) = up(example) {
-        eprintln!("error: {message}");
-        return Tally { passed: 0, failed: 1 };
-    }
+fn used_in_a_browser(data: &str) -> Tally {
     let pictures = programs::target().join("e2e-screenshots").display().to_string();
     let url = example::URL;
     let line = ["node", "e2e/run.mjs", "--url", url, "--data", data, "--screenshots", &pictures];
     programs::count(with_browser(&mut programs::command(example::DIRECTORY, &line)))
-}
-
-fn up(example: &Example) -> Result {
-    console::install_modules(&format!("{}/e2e", example::DIRECTORY))?;
-    programs::run(&mut example.mainstay(&["up", "--detach"]))
 }
 
 /// Shows what whoever reads of the failure would ask for next.
@@ -81,14 +76,12 @@ fn explain(example: &Example) {
     }
 }
 
-fn taken_down(example: &Example) -> Tally {
-    let mut tally = programs::count(&mut example.mainstay(&["down"]));
+fn nothing_is_left(example: &Example) -> Tally {
     let left = example.processes();
     for process in &left {
         let line = fs::read(process.join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         eprintln!("error: still there after `mainstay down`: {} {line}", process.display());
     }
-    tally += Tally::default().ended(left.is_empty());
-    tally
+    Tally::default().ended(left.is_empty())
 }

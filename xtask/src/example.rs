@@ -2,8 +2,10 @@
 //! what a developer keeps beside the manifest is not touched.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::{Result, programs};
 
@@ -18,6 +20,9 @@ pub(crate) const ADDRESS: &str = "127.0.0.1:8000";
 
 /// See [`ADDRESS`].
 pub(crate) const HOST: &str = "reconciliation.localhost:8000";
+
+/// Takes the example down when we end without having done so, however we end.
+const GUARD: &str = "read -r _ || exec \"$@\" >/dev/null 2>&1";
 
 /// The example and whoever runs it.
 pub(crate) struct Example {
@@ -39,6 +44,30 @@ impl Example {
         command.args(arguments).arg("--state").arg(&self.state).stdin(Stdio::null());
         command.current_dir(programs::root().join(DIRECTORY));
         command
+    }
+
+    /// Brings it up in the background. It is down at the latest when the guard is gone.
+    pub(crate) fn up(&self, arguments: &[&str]) -> Result<Guard> {
+        let guard = self.guard()?;
+        let line = [&["up", "--detach"], arguments].concat();
+        programs::run(&mut self.mainstay(&line))?;
+        Ok(guard)
+    }
+
+    /// Takes it down, which is part of what is tested and measured.
+    pub(crate) fn down(&self, guard: Guard) -> Result {
+        programs::run(&mut self.mainstay(&["down"]))?;
+        guard.dismiss()
+    }
+
+    fn guard(&self) -> Result<Guard> {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", GUARD, "guard"]).arg(&self.binary).arg("down");
+        shell.arg("--state").arg(&self.state);
+        shell.current_dir(programs::root().join(DIRECTORY)).stdin(Stdio::piped());
+        // Out of reach of the Ctrl-C that ends us.
+        let child = shell.process_group(0).spawn();
+        child.map(Guard).map_err(|error| format!("starting a shell: {error}"))
     }
 
     /// Where its data, logs and decisions are.
@@ -75,6 +104,24 @@ impl Example {
             return Ok(());
         }
         fs::remove_dir_all(&self.state).map_err(failed)
+    }
+}
+
+/// A shell that waits for us to say that all is well, or to die: then its input ends.
+pub(crate) struct Guard(Child);
+
+impl Guard {
+    fn dismiss(mut self) -> Result {
+        let input = self.0.stdin.as_mut().expect("the guard's input is a pipe");
+        input.write_all(b"well\n").map_err(|error| format!("dismissing the guard: {error}"))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        // It has nobody to report to: whoever drops it undismissed has failed already.
+        drop(self.0.wait());
     }
 }
 

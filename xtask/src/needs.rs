@@ -38,6 +38,14 @@ const NODE: Need = Need {
     services: &[],
 };
 
+const GIT: Need = Need {
+    name: "git",
+    why: "tells which files belong to the repository",
+    programs: &[&["git"]],
+    packages: &["git"],
+    services: &[],
+};
+
 const COMPILER: Need = Need {
     name: "C compiler",
     why: "compiles SQLite, and links",
@@ -90,12 +98,12 @@ const WRK: Need = Need {
 pub(crate) const DEMO: &[Need] = &[CARGO, COMPILER, NODE, POSTGRES, REDIS];
 
 /// What `cargo xtask test` needs.
-pub(crate) const TESTS: &[Need] = &[CARGO, COMPILER, NODE, POSTGRES, REDIS, CHROMIUM];
+pub(crate) const TESTS: &[Need] = &[CARGO, COMPILER, GIT, NODE, POSTGRES, REDIS, CHROMIUM];
 
 /// What `cargo xtask bench` needs.
 pub(crate) const BENCHMARKS: &[Need] = &[CARGO, COMPILER, NODE, POSTGRES, REDIS, NGINX, WRK];
 
-const EVERYTHING: &[Need] = &[CARGO, COMPILER, NODE, POSTGRES, REDIS, CHROMIUM, NGINX, WRK];
+const EVERYTHING: &[Need] = &[CARGO, COMPILER, GIT, NODE, POSTGRES, REDIS, CHROMIUM, NGINX, WRK];
 
 impl Need {
     /// The first of its programs that this machine does not have.

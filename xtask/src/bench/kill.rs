@@ -29,10 +29,9 @@ const RECOVERY: Duration = Duration::from_secs(60);
 
 fn run() -> Result {
     let example = Example::new(release_binary()?);
-    let outcome = programs::run(&mut example.mainstay(&["up", "--detach"]));
-    let outcome = outcome.and_then(|()| measure(&example));
-    programs::run(&mut example.mainstay(&["down"]))?;
-    outcome?;
+    let guard = example.up(&[])?;
+    measure(&example)?;
+    example.down(guard)?;
     example.remove()
 }
 

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Benchmark, in_milliseconds, release_binary, ticks};
+use crate::Result;
 use crate::example::Example;
-use crate::{Result, programs};
 
 pub(super) const BENCHMARK: Benchmark = Benchmark {
     name: "memory",
@@ -22,10 +22,9 @@ const WATCHED: Duration = Duration::from_secs(30);
 
 fn run() -> Result {
     let example = Example::new(release_binary()?);
-    let outcome = programs::run(&mut example.mainstay(&["up", "--detach"]));
-    let outcome = outcome.and_then(|()| measure(&example));
-    programs::run(&mut example.mainstay(&["down"]))?;
-    outcome?;
+    let guard = example.up(&[])?;
+    measure(&example)?;
+    example.down(guard)?;
     example.remove()
 }
 

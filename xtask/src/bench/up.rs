@@ -6,8 +6,8 @@ use std::fs;
 use std::time::Instant;
 
 use super::{Benchmark, in_milliseconds, median, release_binary, ticks};
+use crate::Result;
 use crate::example::Example;
-use crate::{Result, programs};
 
 pub(super) const BENCHMARK: Benchmark = Benchmark {
     name: "up",
@@ -16,13 +16,12 @@ pub(super) const BENCHMARK: Benchmark = Benchmark {
 };
 
 const RUNS: usize = 5;
-const UP: &[&str] = &["up", "--detach", "--without", "web"];
 
 fn run() -> Result {
     let example = Example::new(release_binary()?);
     // The first start builds, makes databases and migrates; the others are warm.
-    let outcome = cycle(&example).and_then(|_| (0..RUNS).map(|_| cycle(&example)).collect());
-    let cycles: Vec<Cycle> = outcome.inspect_err(|_| drop(example.mainstay(&["down"]).status()))?;
+    cycle(&example)?;
+    let cycles: Vec<Cycle> = (0..RUNS).map(|_| cycle(&example)).collect::<Result<_>>()?;
     example.remove()?;
 
     let of = |value: fn(&Cycle) -> f64| median(cycles.iter().map(value).collect());
@@ -40,17 +39,16 @@ struct Cycle {
 }
 
 fn cycle(example: &Example) -> Result<Cycle> {
-    let up = timed(example, UP)?;
+    let started = Instant::now();
+    let guard = example.up(&["--without", "web"])?;
+    let up = started.elapsed().as_secs_f64() * 1e3;
     // Statistics of a process include the children that it waited for.
     let stats = example.processes().into_iter();
     let stats = stats.filter_map(|process| fs::read_to_string(process.join("stat")).ok());
     let cpu = in_milliseconds(stats.map(|stat| ticks(&stat)).sum());
-    let down = timed(example, &["down"])?;
-    Ok(Cycle { up, cpu, down })
-}
 
-fn timed(example: &Example, arguments: &[&str]) -> Result<f64> {
     let started = Instant::now();
-    programs::run(&mut example.mainstay(arguments))?;
-    Ok(started.elapsed().as_secs_f64() * 1e3)
+    example.down(guard)?;
+    let down = started.elapsed().as_secs_f64() * 1e3;
+    Ok(Cycle { up, cpu, down })
 }

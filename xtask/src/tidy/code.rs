@@ -101,6 +101,6 @@ fn sleeping(repo: &Repo) -> Vec<Finding> {
 fn polls(above: &[&str]) -> bool {
     let name = above.iter().rev().find_map(|line| line.split_once("fn ").map(|split| split.1));
     name.is_some_and(|name| {
-        ["wait", "until", "poll", "eventually"].iter().any(|word| name.starts_with(word))
+        ["wait", "until", "poll", "pause", "eventually"].iter().any(|word| name.starts_with(word))
     })
 }
