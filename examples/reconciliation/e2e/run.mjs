@@ -27,6 +27,9 @@ const FLAGS = [
   "--disable-sync",
 ];
 
+/** A step has failed and said so. */
+class Failed extends Error {}
+
 const { values: options } = parseArgs({
   options: {
     url: { type: "string", default: "http://reconciliation.localhost:8000" },
@@ -87,6 +90,8 @@ try {
     await page.locator("input[name=ledger]").setInputFiles(files[1]);
     await shot("upload");
     await page.getByRole("button", { name: "Upload and match" }).click();
+    await page.locator("[data-phase=fuzzy], [data-phase=storing], [data-phase=done]").waitFor();
+    await shot("progress");
     await page.waitForURL(/\/runs\/\d+$/);
     await page.locator("[data-count=exact]").waitFor();
     const seen = await page.evaluate(() => window.progressSeen);
@@ -162,6 +167,8 @@ try {
   });
 
   await step("no script failed", async () => assert.deepEqual(complaints, []));
+} catch (error) {
+  if (!(error instanceof Failed)) throw error;
 } finally {
   await browser.close();
   rmSync(profile, { recursive: true, force: true });
@@ -179,10 +186,7 @@ async function step(name, work) {
     failed += 1;
     console.log(`FAIL ${name}\n     ${error.message.replaceAll("\n", "\n     ")}`);
     await shot("failed");
-    await browser.close();
-    rmSync(profile, { recursive: true, force: true });
-    console.log(`${passed} passed, ${failed} failed`);
-    process.exit(1);
+    throw new Failed();
   }
 }
 

@@ -6,20 +6,26 @@ import { type FormEvent, useState } from "react";
 import { upload } from "@/lib/api";
 import { useGuard } from "@/lib/use-guard";
 
+import { RunProgress } from "./run-progress";
+
 export function UploadForm() {
   const router = useRouter();
   const { error, guard } = useGuard();
   const [bank, setBank] = useState<File | null>(null);
   const [ledger, setLedger] = useState<File | null>(null);
   const [sent, setSent] = useState<number | null>(null);
+  const [run, setRun] = useState<number | null>(null);
 
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     if (!bank || !ledger) return;
     setSent(0);
-    await guard(async () => router.push(`/runs/${await upload(bank, ledger, setSent)}`));
+    await guard(async () => setRun(await upload(bank, ledger, setSent)));
     setSent(null);
   }
+
+  // Here and not on the page of the run: a run is often done before another page is there.
+  if (run !== null) return <RunProgress id={run} onFinished={() => router.push(`/runs/${run}`)} />;
 
   return (
     <form className="card" onSubmit={submit}>
