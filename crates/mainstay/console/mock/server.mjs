@@ -36,7 +36,7 @@ const node = (name, kind, detail, instances, more = {}) => ({
 });
 
 const nodes = [
-  node('app', 'listener', 'http://localhost:8080', []),
+  node('public', 'listener', '127.0.0.1:8080', []),
   node('web', 'service', 'nextjs', [instance('web-1', 41001, { memory: 143 * MIB, memory_limit: 512 * MIB })]),
   node('api', 'service', 'cargo', [
     instance('api-1', 41011, { memory: 38 * MIB }),
@@ -48,7 +48,7 @@ const nodes = [
       address: null, phase: 'crash-loop', pid: null, cpu_millis: 0, memory: 0, restarts: 7,
       reason: 'exited with code 1 after 0.4 s, 7 times in 3 min; next start in 40 s', started_at: Date.now() - 41_000,
     }),
-  ], CALM ? {} : { health: { word: 'failing', reason: 'exited with code 1', since: Date.now() - 186_000 } }),
+  ], CALM ? {} : { health: { word: 'failing', reason: '0 of 1 ready, mailer-1: exited with code 1', since: Date.now() - 186_000 } }),
   node('reports', 'service', 'npm', CALM ? [instance('reports-1', 41041)] : [], CALM ? {} : {
     wanted: 1, activity: 'building', health: { word: 'held', reason: 'waiting for its build', since: Date.now() - 22_000 },
   }),
@@ -62,9 +62,9 @@ const nodes = [
   }),
 ];
 const edges = [
-  { from: 'app', to: 'web', label: '/' },
-  { from: 'app', to: 'api', label: '/api/' },
-  { from: 'app', to: 'reports', label: '/reports/' },
+  { from: 'public', to: 'web', label: '/' },
+  { from: 'public', to: 'api', label: '/api/' },
+  { from: 'public', to: 'reports', label: '/reports/' },
   { from: 'web', to: 'api', label: 'API_URL' },
   { from: 'api', to: 'main', label: 'DATABASE_URL' },
   { from: 'api', to: 'main', label: 'DATABASE_REPLICA_URL' },
@@ -82,7 +82,7 @@ for (let i = 1; i <= EXTRA; i += 1) {
   const name = ['orders', 'billing', 'search', 'catalogue', 'stock'][i % 5] + `-${i}`;
   nodes.splice(6, 0, node(name, i % 4 === 0 ? 'worker' : 'service', 'cargo', [instance(`${name}-1`, 42000 + i), instance(`${name}-2`, 43000 + i)],
     i % 17 === 0 ? { health: { word: 'failing', reason: 'readiness probe answered 503', since: Date.now() - 50_000 } } : {}));
-  if (i % 4 !== 0) edges.push({ from: 'app', to: name, label: `/${name}/` });
+  if (i % 4 !== 0) edges.push({ from: 'public', to: name, label: `/${name}/` });
   edges.push({ from: name, to: i % 3 === 0 ? 'sessions' : 'main', label: 'DATABASE_URL' });
   if (i <= 12) routes.push([`app/${name}/`, `/${name}/`, name, 4 + i, 8 + i, 0]);
 }
@@ -108,7 +108,7 @@ function status() {
   const failing = nodes.filter((one) => one.health.word === 'failing');
   return {
     app: 'reconciliation', environment: 'local', state: 'running', at, started_at: started, generation: 3,
-    health: failing.length === 0 ? ok() : { word: 'failing', reason: `${failing.map((one) => one.name).join(', ')}: ${failing[0].health.reason}`, since: failing[0].health.since },
+    health: failing.length === 0 ? ok() : { word: 'failing', reason: `${failing[0].name}: ${failing[0].health.reason}`, since: failing[0].health.since },
     urls: ['http://localhost:8080'], nodes, edges,
     routes: routes.map(([name, path, to, base, p95, wrong], index) => ({
       name, host: null, path, to, requests: Math.round(base * 4800), errors: Math.round(wrong * 900),
@@ -126,7 +126,7 @@ function status() {
 
 function series(metric, window) {
   const now = Date.now();
-  const step = window > 900 ? 5000 : 1000;
+  const step = 10_000;
   const subjects = metric === 'cpu_millis' || metric === 'memory_bytes'
     ? nodes.flatMap((one) => one.instances.map((each) => [each.id, each.memory, 0]))
     : routes.map(([name, , , base, p95, wrong]) => [name, metric === 'p95_ms' ? p95 : metric === 'errors_per_second' ? wrong : base, metric]);

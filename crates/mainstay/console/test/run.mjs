@@ -165,7 +165,7 @@ for (const colorScheme of ['light', 'dark'])
     await overview(page);
     await charts(page);
     check((await page.locator('.node').count()) === 9, 'not every node is drawn');
-    await page.getByRole('button', { name: /mailer, worker.*failing for \d+ min: exited with code 1/ }).waitFor();
+    await page.getByRole('button', { name: /mailer, worker.*failing for \d+ min: 0 of 1 ready, mailer-1: exited with code 1/ }).waitFor();
     check((await page.locator('.label').count()) >= 7, 'labels are missing');
     await shot(page, `overview-${colorScheme}`, { fullPage: true });
     const poor = await contrast(page);
@@ -215,10 +215,10 @@ await test('a job runs, and a refusal is shown with its reason', async () => {
 await test('arrow keys move through the topology and the navigation', async () => {
   const page = await open('/');
   await overview(page);
-  await page.locator('#node-app').focus();
+  await page.locator('#node-public').focus();
   await page.keyboard.press('ArrowRight');
   const second = await focused(page);
-  check(second !== 'node-app' && second.startsWith('node-'), `focus is on ${second}`);
+  check(second !== 'node-public' && second.startsWith('node-'), `focus is on ${second}`);
   await page.keyboard.press('Enter');
   await page.getByRole('complementary').waitFor();
   await page.keyboard.press('Escape');

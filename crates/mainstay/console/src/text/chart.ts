@@ -10,9 +10,13 @@ export interface Point {
 
 export type Fold = 'mean' | 'max';
 
+/** Samples are kept every ten seconds; further apart than this, something was not measured. */
+const GAP_MS = 30_000;
+
 /**
- * Cuts the window into `steps` equal parts and folds each series' samples of a part into one value;
- * then `join` makes one value of all series. Parts end at `end`, the newest moment.
+ * Cuts the window into `steps` equal parts, folds each series' samples of a part into one value and
+ * bridges the parts between two samples that belong together; then `join` makes one value of all
+ * series. Parts end at `end`, the newest moment.
  */
 export function points(
   series: Series[],
@@ -35,16 +39,34 @@ export function points(
       sums[index] = fold === 'max' ? Math.max(sums[index] ?? 0, value) : (sums[index] ?? 0) + value;
       counts[index] = (counts[index] ?? 0) + 1;
     }
-    for (let i = 0; i < steps; i += 1) {
-      const count = counts[i] ?? 0;
-      if (count === 0) continue;
-      const value = (sums[i] ?? 0) / (fold === 'max' ? 1 : count);
+    const values = Array.from(counts, (count, i) =>
+      count === 0 ? null : (sums[i] ?? 0) / (fold === 'max' ? 1 : count),
+    );
+    bridge(values, Math.floor(GAP_MS / size)).forEach((value, i) => {
       const before = totals[i] ?? null;
+      if (value === null) return;
       if (before === null) totals[i] = value;
       else totals[i] = join === 'max' ? Math.max(before, value) : before + value;
-    }
+    });
   }
   return totals.map((value, index) => ({ at: (last - steps + 1 + index) * size, value }));
+}
+
+/** Fills at most `most` absent values in a row on the line between their neighbours. */
+function bridge(values: (number | null)[], most: number): (number | null)[] {
+  const filled = [...values];
+  let last = -1;
+  values.forEach((value, i) => {
+    if (value === null) return;
+    const from = values[last] ?? null;
+    if (last >= 0 && from !== null && i - last - 1 <= most) {
+      for (let k = last + 1; k < i; k += 1) {
+        filled[k] = from + ((value - from) * (k - last)) / (i - last);
+      }
+    }
+    last = i;
+  });
+  return filled;
 }
 
 /** The axis from zero to a round number, with at most four marks above zero. */

@@ -41,6 +41,8 @@ export interface Shape {
 const BOX_H = 66;
 const BOX_MIN = 150;
 const BOX_MAX = 216;
+/** In a grid nothing but the box itself says what it is: its name needs room. */
+const BLOCK_MIN = 184;
 const GAP_WANTED = 148;
 const GAP_MIN = 84;
 const ROW_GAP = 20;
@@ -465,7 +467,7 @@ function grid(shape: Shape, edges: Joined[], width: number): Layout {
   const services = shape.nodes.filter((node) => node.kind !== 'listener' && !isStore(node.kind));
   const margin = (nodes: unknown[]) => (nodes.length > 0 ? side + GAP_MIN * 0.7 : 0);
   const room = width - margin(listeners) - margin(stores);
-  const columns = Math.max(1, Math.floor((room + 12) / (BOX_MIN + 12)));
+  const columns = Math.max(1, Math.floor((room + 12) / (BLOCK_MIN + 12)));
   const w = (room - (columns - 1) * 12) / columns;
   const rows = Math.max(Math.ceil(services.length / columns), listeners.length, stores.length);
   const step = BOX_H + 12;
