@@ -91,7 +91,7 @@ impl Diagnostic {
             Severity::Error => ("error", "\x1b[1;31m"),
             Severity::Warning => ("warning", "\x1b[1;33m"),
         };
-        let message = paint.style("\x1b[1m", &self.message);
+        let message = paint.style("\x1b[1m", &visible(&self.message));
         let mut out = format!("{}: {message}\n", paint.style(style, word));
         let marks: Vec<Mark<'_>> =
             self.places.iter().map(|place| Mark::locate(source.text, place)).collect();
@@ -105,7 +105,7 @@ impl Diagnostic {
         }
         if let Some(help) = &self.help {
             let note = paint.style("\x1b[1;36m", "= help:");
-            let _infallible = writeln!(out, "{:gutter$} {note} {help}", "");
+            let _infallible = writeln!(out, "{:gutter$} {note} {}", "", visible(help));
         }
         out
     }
@@ -149,6 +149,11 @@ fn floor_boundary(text: &str, mut offset: usize) -> usize {
     offset
 }
 
+/// What the user's file holds must not move the cursor of the terminal that shows it.
+fn visible(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
+}
+
 /// Lines longer than this are cut, so that one long line cannot bury the message.
 const LONGEST_LINE: usize = 160;
 
@@ -162,7 +167,8 @@ fn write_marks(out: &mut String, marks: &[Mark<'_>], gutter: usize, paint: &Pain
             if last_line.is_some_and(|last| last + 1 < mark.line) {
                 let _infallible = writeln!(out, "{}", paint.style("\x1b[1;34m", "..."));
             }
-            let text: String = mark.text.replace('\t', "    ").chars().take(LONGEST_LINE).collect();
+            let text = visible(&mark.text.replace('\t', "    "));
+            let text: String = text.chars().take(LONGEST_LINE).collect();
             let number = paint.style("\x1b[1;34m", &format!("{:>gutter$}", mark.line));
             let _infallible = writeln!(out, "{number} {bar} {text}");
         }
@@ -202,6 +208,14 @@ mod tests {
              --> mainstay.toml:2:8\n  |\n2 | pool = 20\n  |        ^^ each instance\n...\n\
              5 | max = 6\n  |       - at most\n  = help: lower one\n"
         );
+    }
+
+    #[test]
+    fn control_characters_of_the_file_do_not_reach_the_terminal() {
+        let text = "a = \"\x1b[2J\"\n";
+        let diagnostic = Diagnostic::error("odd", "odd \x07 `\x1b`").at(Span::new(0, 1), "");
+        let rendered = diagnostic.help("\x1b[1m").render(Source { name: "m", text }, false);
+        assert!(!rendered.contains(['\x1b', '\x07']), "{rendered:?}");
     }
 
     #[test]

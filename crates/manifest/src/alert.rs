@@ -83,6 +83,11 @@ impl Alert {
         let when = cursor.text("when");
         let lasting = cursor.duration("for");
         let notify = cursor.name_list("notify");
+        if notify.is_empty() && cursor.has("notify") {
+            let message = format!("alert `{}` tells nobody", name.value);
+            let help = "name a notifier, `notify = [\"team\"]`, or remove the alert";
+            cursor.report(Diagnostic::error("bad-value", message).at(span, "").help(help));
+        }
         let (has_burn, has_when) = (cursor.has("burn"), cursor.has("when"));
         if has_burn == has_when {
             let (problem, help) = if has_burn {

@@ -56,64 +56,66 @@ impl Document {
     ///
     /// When the path names nothing that exists or could exist.
     pub fn why(&self, path: &str, environment: Option<&str>) -> Result<Answer, Box<Diagnostic>> {
-        let root = self.merged(environment);
-        let parts = split_path(path);
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let about = lookup(&parts).map(|field| field.about);
-        match find(&root, &parts) {
-            Ok(node) => {
-                let origin = match &node.origin {
-                    Origin::Base => AnswerOrigin::Base,
-                    Origin::Environment(name) => AnswerOrigin::Environment(name.to_string()),
-                };
-                let value = Some(node.value.to_string());
-                Ok(Answer { value, origin, span: Some(node.span), about })
-            }
-            Err((depth, known)) => {
-                // A default holds only inside of something that exists.
-                if let Some(field) = lookup(&parts).filter(|_| exists_above(&parts, depth)) {
-                    let value = field.default.map(str::to_owned);
-                    return Ok(Answer { value, origin: AnswerOrigin::Default, span: None, about });
-                }
-                let missing = parts.get(depth).copied().unwrap_or_default();
-                let above = parts.get(..depth).unwrap_or_default().join(".");
-                let mut known: Vec<&str> = known.iter().map(String::as_str).collect();
-                known.extend(possible(parts.get(..depth).unwrap_or_default()));
-                let place = if above.is_empty() { String::new() } else { format!(" in `{above}`") };
-                let message = format!("there is no `{missing}`{place}");
-                let help = names::remedy(missing, &known, "nothing can be written there");
-                Err(Box::new(Diagnostic::error("unknown-path", message).help(help)))
-            }
-        }
+        answer(&self.merged(environment), path)
     }
 
     /// Every path at which two environments differ, in the order of the file.
     #[must_use]
     pub fn diff(&self, a: Option<&str>, b: Option<&str>) -> Vec<Difference> {
+        let (root_a, root_b) = (self.merged(a), self.merged(b));
         let (mut left, mut right) = (Vec::new(), Vec::new());
-        flatten(&self.merged(a), "", &mut left);
-        flatten(&self.merged(b), "", &mut right);
+        flatten(&root_a, "", &mut left);
+        flatten(&root_b, "", &mut right);
         let values = |leaves: &[(String, String)]| -> HashMap<String, String> {
             leaves.iter().cloned().collect()
         };
         let (in_left, in_right) = (values(&left), values(&right));
+        let effective = |values: &HashMap<String, String>, root: &Table, path: &str| {
+            let or_default = || answer(root, path).ok().and_then(|answer| answer.value);
+            values.get(path).cloned().or_else(or_default)
+        };
         let mut differences = Vec::new();
         for (path, _) in left.iter().chain(right.iter().filter(|(p, _)| !in_left.contains_key(p))) {
-            let effective = |values: &HashMap<String, String>, root: Option<&str>| {
-                values.get(path).cloned().or_else(|| self.default_of(path, root))
-            };
-            let (a, b) = (effective(&in_left, a), effective(&in_right, b));
+            let a = effective(&in_left, &root_a, path);
+            let b = effective(&in_right, &root_b, path);
             if a != b {
                 differences.push(Difference { path: path.clone(), a, b });
             }
         }
         differences
     }
+}
 
-    /// What holds for a path that is not written, if what it belongs to exists.
-    fn default_of(&self, path: &str, environment: Option<&str>) -> Option<String> {
-        self.why(path, environment).ok().and_then(|answer| answer.value)
+/// What holds for a path of a merged tree.
+fn answer(root: &Table, path: &str) -> Result<Answer, Box<Diagnostic>> {
+    let parts = split_path(path);
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let about = lookup(&parts).map(|field| field.about);
+    let (depth, known) = match find(root, &parts) {
+        Ok(node) => {
+            let origin = match &node.origin {
+                Origin::Base => AnswerOrigin::Base,
+                Origin::Environment(name) => AnswerOrigin::Environment(name.to_string()),
+            };
+            let value = Some(node.value.to_string());
+            return Ok(Answer { value, origin, span: Some(node.span), about });
+        }
+        Err(missing) => missing,
+    };
+    // A default holds only inside of something that exists.
+    if let Some(field) = lookup(&parts).filter(|_| exists_above(&parts, depth)) {
+        let value = field.default.map(str::to_owned);
+        return Ok(Answer { value, origin: AnswerOrigin::Default, span: None, about });
     }
+    let missing = parts.get(depth).copied().unwrap_or_default();
+    let above = parts.get(..depth).unwrap_or_default();
+    let possible = possible(above);
+    let mut names = possible.clone();
+    names.extend(known.iter().map(String::as_str).filter(|name| !possible.contains(name)));
+    let place = if above.is_empty() { String::new() } else { format!(" in `{}`", above.join(".")) };
+    let message = format!("there is no `{missing}`{place}");
+    let help = names::remedy(missing, &names, "nothing can be written there");
+    Err(Box::new(Diagnostic::error("unknown-path", message).help(help)))
 }
 
 /// The node of a path; else how many parts were found and what stands at that point.
@@ -214,7 +216,7 @@ fn flatten(table: &Table, above: &str, leaves: &mut Vec<(String, String)>) {
         let dot = if above.is_empty() { "" } else { "." };
         let path = format!("{above}{dot}{}", Key(key));
         match &node.value {
-            Value::Table(below) if !below.is_empty() => flatten(below, &path, leaves),
+            Value::Table(below) => flatten(below, &path, leaves),
             value => leaves.push((path, value.to_string())),
         }
     }

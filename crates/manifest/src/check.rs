@@ -63,6 +63,7 @@ struct Context<'a> {
     manifest: &'a Manifest,
     services: HashMap<&'a str, &'a Service>,
     databases: HashMap<&'a str, &'a Database>,
+    written: HashMap<&'static str, Vec<&'a str>>,
 }
 
 /// An address that a service or job uses.
@@ -81,11 +82,21 @@ impl<'a> Context<'a> {
     fn new(manifest: &'a Manifest) -> Self {
         let service = |service: &'a Service| (service.name.as_str(), service);
         let database = |database: &'a Database| (database.name.as_str(), database);
+        let mut written: HashMap<&'static str, Vec<&'a str>> = HashMap::new();
+        for (section, name) in &manifest.written {
+            written.entry(section).or_default().push(name);
+        }
         Self {
             manifest,
+            written,
             services: manifest.services.iter().map(service).collect(),
             databases: manifest.databases.iter().map(database).collect(),
         }
+    }
+
+    /// The names of a section's entries as they were written, also of those that are broken.
+    fn written(&self, section: &str) -> &[&'a str] {
+        self.written.get(section).map_or(&[], Vec::as_slice)
     }
 
     /// Every address in every environment of a program.

@@ -155,6 +155,14 @@ impl<'a> Cursor<'a> {
         })
     }
 
+    /// Text as it stands, or nothing, without reporting.
+    pub(crate) fn text_or_empty(&self, key: &'static str) -> Spanned<String> {
+        match self.node(key) {
+            Some(Node { value: Value::Text(text), span, .. }) => Spanned::new(text.clone(), *span),
+            _ => Spanned::new(String::new(), self.span),
+        }
+    }
+
     /// Text that `parse` turns into a value.
     pub fn read<T>(
         &mut self,
@@ -436,6 +444,12 @@ pub struct KindTable {
 }
 
 impl KindTable {
+    /// Whether the key was written, rightly or not.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        matches!(&self.node.value, Value::Table(table) if table.get(key).is_some())
+    }
+
     /// Opens the table for the kind's own keys; a key that is neither the kind's nor the section's
     /// is reported.
     pub fn open<'a>(
@@ -470,6 +484,10 @@ pub(crate) fn not_a_table(node: &Node, path: &str) -> Diagnostic {
     let message = format!("{} must be a table, not {}", shown(path), node.value.kind());
     let help = match node.value {
         Value::List(_) => format!("write `[{path}]` with single brackets; sections have names"),
+        _ if path.starts_with("slo.") || path.starts_with("alert.") => {
+            let name = path.rsplit('.').next().unwrap_or_default();
+            format!("write `{name} = {{ … }}`")
+        }
         _ => format!("write a header `[{path}]` and its keys on the lines below"),
     };
     Diagnostic::error("wrong-type", message).at(node.span, "").help(help)

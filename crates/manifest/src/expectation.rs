@@ -227,6 +227,10 @@ fn bounds(text: &str, mut words: &[&str]) -> Result<(Option<i64>, Option<i64>), 
         }
         words = rest;
     }
+    if let [bound @ ("min" | "max")] = words {
+        let message = format!("`{bound}` needs a number");
+        return Err(Refusal::new(message, format!("write `{bound} 32`")));
+    }
     if let Some(stray) = words.first() {
         let message = format!("`{stray}` does not belong into `{text}`");
         return Err(Refusal::new(message, "go on with `min N`, `max N` or `optional`"));

@@ -44,7 +44,7 @@ pub(crate) fn secret_name(key: &str, text: &str) -> Result<String, Refusal> {
 }
 
 /// A path relative to the manifest that does not climb out of its directory.
-pub(crate) fn relative_path(text: &str) -> Result<String, Refusal> {
+pub fn relative_path(text: &str) -> Result<String, Refusal> {
     let refuse = |message: String, help: &str| Err(Refusal::new(message, help));
     if text.trim().is_empty() {
         return refuse(

@@ -17,7 +17,7 @@ pub mod env_value;
 pub mod expectation;
 pub mod field;
 pub mod flag;
-mod forms;
+pub mod forms;
 pub mod job;
 pub mod listener;
 pub mod load;

@@ -70,6 +70,9 @@ pub struct Manifest {
     pub secrets: Vec<SecretDeclaration>,
     /// `[telemetry]`.
     pub telemetry: Telemetry,
+    /// The name of every section as it was written, also of those that could not be read: what
+    /// refers to them is not wrong as well.
+    pub(crate) written: Vec<(&'static str, String)>,
 }
 
 /// What runs instances.
@@ -249,6 +252,7 @@ impl Manifest {
             release: Release::default(),
             secrets: Vec::new(),
             telemetry: Telemetry::default(),
+            written: Vec::new(),
         };
         for (key, node) in root.iter() {
             if let Some(section) = SECTIONS.iter().find(|section| section.name == key) {
@@ -258,7 +262,12 @@ impl Manifest {
         Some(manifest)
     }
 
-    fn read_section(&mut self, section: &Section, node: &Node, diagnostics: &mut Vec<Diagnostic>) {
+    fn read_section(
+        &mut self,
+        section: &'static Section,
+        node: &Node,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
         if let Shape::Single(fields) = section.shape {
             let Some(cursor) = Cursor::open(node, section.name, fields, diagnostics) else {
                 return;
@@ -276,6 +285,7 @@ impl Manifest {
         };
         for (key, node) in table.iter().filter(|(key, _)| !key.starts_with("x-")) {
             if let Some(name) = entry_name(section, key, node, diagnostics) {
+                self.written.push((section.name, name.value.clone()));
                 self.read_entry(section, name, node, diagnostics);
             }
         }
@@ -405,27 +415,31 @@ fn entry_name(
     node: &Node,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Spanned<String>> {
+    if let Some(misplaced) = misplaced_key(section, key, node) {
+        diagnostics.push(misplaced);
+        return None;
+    }
     let refusal = if matches!(section.shape, Shape::Variables(_)) {
         crate::forms::variable_name(key).err()
     } else if names::is_name(key) {
         None
     } else {
+        let rule = "small letters, digits and hyphens, a letter first, at most 40";
         let help = match (section.shape, names::as_name(key)) {
             (Shape::Named(_) | Shape::Routes(..), Some(name)) => {
-                format!("write `[{}.{name}]`", section.name)
+                format!("write `[{}.{name}]`: {rule}", section.name)
             }
-            (_, Some(name)) => format!("write `{name} = …`"),
-            _ => "write small letters, digits and hyphens, a letter first, at most 40".to_owned(),
+            (_, Some(name)) => format!("write `{name} = …`: {rule}"),
+            _ => format!("write {rule}"),
         };
-        Some(Refusal::new(format!("`{key}` cannot be the name of a {}", section.name), help))
+        Some(Refusal::new(format!("`{key}` is not a name"), help))
     };
     let Some(refusal) = refusal else {
         return Some(Spanned::new(key.to_owned(), node.key_span));
     };
-    let diagnostic = misplaced_key(section, key, node).unwrap_or_else(|| {
-        Diagnostic::error("bad-name", refusal.message).at(node.key_span, "").help(refusal.help)
-    });
-    diagnostics.push(diagnostic);
+    diagnostics.push(
+        Diagnostic::error("bad-name", refusal.message).at(node.key_span, "").help(refusal.help),
+    );
     None
 }
 
@@ -438,6 +452,6 @@ fn misplaced_key(section: &Section, key: &str, node: &Node) -> Option<Diagnostic
         return None;
     }
     let message = format!("`{key}` stands directly in [{}]", section.name);
-    let help = format!("give the section a name: `[{}.api]`", section.name);
+    let help = format!("give the section a name, and put `{key}` there: `[{}.name]`", section.name);
     Some(Diagnostic::error("wrong-type", message).at(node.key_span, "").help(help))
 }

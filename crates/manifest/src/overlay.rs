@@ -34,8 +34,7 @@ pub(crate) fn merge(
     }
     let origin = Origin::Environment(Arc::from(name));
     for (key, node) in overlay.iter() {
-        if key == "drop" || key == "format" || key == "app" || key == "env" || key.starts_with("x-")
-        {
+        if !known_keys().contains(&key) || key == "drop" {
             continue;
         }
         let mut node = node.clone();
@@ -49,11 +48,16 @@ pub(crate) fn merge(
 }
 
 /// What an environment may hold: the whole file's keys but those that identify it.
-fn check_keys(name: &str, overlay: &Table, diagnostics: &mut Vec<Diagnostic>) {
+fn known_keys() -> Vec<&'static str> {
     let mut known: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
     known.retain(|key| *key != "format" && *key != "app");
     known.extend(SECTIONS.iter().map(|section| section.name));
     known.push("drop");
+    known
+}
+
+fn check_keys(name: &str, overlay: &Table, diagnostics: &mut Vec<Diagnostic>) {
+    let known = known_keys();
     for (key, node) in overlay.iter() {
         if known.contains(&key) || key.starts_with("x-") {
             continue;
@@ -172,40 +176,52 @@ fn drops(overlay: &Table, diagnostics: &mut Vec<Diagnostic>) -> Vec<Spanned<Vec<
 }
 
 fn drop_path(table: &mut Table, path: &Spanned<Vec<String>>, diagnostics: &mut Vec<Diagnostic>) {
-    if let Err((name, known)) = remove(table, &path.value) {
+    let shown = path.value.join(".");
+    if let ["format" | "app"] = path.value.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        let message = format!("no environment can be without `{shown}`");
+        let diagnostic = Diagnostic::error("bad-value", message).at(path.span, "");
+        diagnostics.push(diagnostic.help("remove it from `drop`"));
+        return;
+    }
+    if let Err((depth, known)) = remove(table, &path.value, 0) {
+        let above = path.value.get(..depth).unwrap_or_default().join(".");
+        let dot = if above.is_empty() { "" } else { "." };
+        let known: Vec<String> = known.iter().map(|name| format!("{above}{dot}{name}")).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let message = format!("there is no `{name}` to drop");
-        let help = names::remedy(&name, &known, "remove it; nothing is there to be dropped");
+        let message = format!("there is no `{shown}` to drop");
+        let help = names::remedy(&shown, &known, "remove it; nothing is there to be dropped");
         diagnostics.push(Diagnostic::error("unknown-name", message).at(path.span, "").help(help));
     }
 }
 
-/// Removes a path; fails with the part that was not found and the names that stand in its place.
-fn remove(table: &mut Table, path: &[String]) -> Result<(), (String, Vec<String>)> {
-    let Some((name, rest)) = path.split_first() else {
+/// Removes a path; fails with the depth of the part that was not found and what stands there.
+fn remove(table: &mut Table, path: &[String], depth: usize) -> Result<(), (usize, Vec<String>)> {
+    let Some(name) = path.get(depth) else {
         return Ok(());
     };
-    if name == "*" && rest.is_empty() {
+    let is_last = depth + 1 == path.len();
+    if name == "*" && is_last && 0 < depth {
         table.retain(|key| key.starts_with("x-"));
         return Ok(());
     }
-    let known: Vec<String> = table.iter().map(|(key, _)| key.to_owned()).collect();
-    let Some(node) = table.get_mut(name).filter(|_| !is_fixed(name, rest)) else {
-        return Err((name.clone(), known));
+    let known = |table: &Table| {
+        let names = table.iter().map(|(key, _)| key);
+        names
+            .filter(|key| depth != 0 || !matches!(*key, "format" | "app"))
+            .map(str::to_owned)
+            .collect()
     };
-    if rest.is_empty() {
+    if table.get(name).is_none() {
+        return Err((depth, known(table)));
+    }
+    if is_last {
         table.retain(|key| key != name);
         return Ok(());
     }
-    match &mut node.value {
-        Value::Table(below) => remove(below, rest),
-        _ => Err((rest.join("."), Vec::new())),
+    match table.get_mut(name).map(|node| &mut node.value) {
+        Some(Value::Table(below)) => remove(below, path, depth + 1),
+        _ => Err((depth + 1, Vec::new())),
     }
-}
-
-/// What no environment can be without.
-fn is_fixed(name: &str, rest: &[String]) -> bool {
-    rest.is_empty() && matches!(name, "format" | "app" | "env")
 }
 
 /// `service.api."a.b"` as its parts.

@@ -129,7 +129,9 @@ impl Route {
         let span = name.span;
         let any = !paths.is_empty();
         let mut cursor = Cursor::open_shared(node, &path, FIELDS, diagnostics)?;
-        let host = cursor.read("host", host);
+        // A wrong host is kept, so that the route is not also compared as one of any host.
+        let raw = cursor.has("host").then(|| cursor.text_or_empty("host"));
+        let host = cursor.read("host", host).or(raw);
         let listener = cursor.name("listener");
         let written = matches!(&node.value, Value::Table(table) if table.iter().any(|(k, _)| k.starts_with('/')));
         if !written {

@@ -202,7 +202,8 @@ pub(crate) fn read(source: &str) -> (Table, Vec<Diagnostic>) {
     }
     let (root, errors) = DeTable::parse_recoverable(source);
     let mut reader = Reader { source, diagnostics: Vec::new() };
-    for error in &errors {
+    // Every error costs a look at the text around it; a file with more is no manifest.
+    for error in errors.iter().take(10 * MOST_SYNTAX_ERRORS) {
         reader.syntax(error);
     }
     let table = reader.table(root.into_inner(), 0);
@@ -226,14 +227,27 @@ impl Reader<'_> {
             || Span::new(self.source.len(), self.source.len()),
             |range| Span::new(range.start, range.end.max(range.start)),
         );
-        let (code, help) = if error.message().starts_with("duplicate key") {
-            ("duplicate-key", "write each key and each header once; merge the two")
-        } else if error.message().contains("recursion limit") {
+        let foreign = foreign_format(self.source, span);
+        // Every line of another format is a mistake; the first says it all.
+        if foreign.is_some() && self.diagnostics.iter().any(|known| known.code == "syntax") {
+            return;
+        }
+        if error.message().starts_with("duplicate key") {
+            self.diagnostics.extend(duplicate(self.source, span, &self.diagnostics));
+            return;
+        }
+        let (code, help) = if error.message().contains("recursion limit") {
             ("too-deep", "write less than 32 levels of brackets")
         } else {
-            ("syntax", syntax_help(self.source, span, error.message()))
+            ("syntax", foreign.unwrap_or_else(|| syntax_help(error.message())))
         };
-        let diagnostic = Diagnostic::error(code, error.message()).at(span, "").help(help);
+        let message = match error.message() {
+            unquoted if unquoted.starts_with("string values must be quoted") => {
+                "text must stand in quotes"
+            }
+            other => other,
+        };
+        let diagnostic = Diagnostic::error(code, message).at(span, "").help(help);
         if !self.diagnostics.contains(&diagnostic) {
             self.diagnostics.push(diagnostic);
         }
@@ -311,15 +325,74 @@ impl Reader<'_> {
     }
 }
 
-fn syntax_help(source: &str, span: Span, message: &str) -> &'static str {
-    let rest = source.get(span.start..).unwrap_or_default();
-    let line = rest.lines().next().unwrap_or_default();
-    if message.contains("quot") || message.contains("string") || message.contains("literal") {
+/// A key or header that was written before.
+///
+/// The reader names only the second place; the first is the nearest line above that begins alike,
+/// which within one table can be no other.
+fn duplicate(source: &str, span: Span, known: &[Diagnostic]) -> Option<Diagnostic> {
+    let name = source.get(span.start..span.end)?;
+    let line_of = |at: usize| {
+        let start = source.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
+        Some((start, source.get(start..)?.lines().next()?))
+    };
+    let (start, line) = line_of(span.start)?;
+    let is_header = line.trim_start().starts_with('[');
+    if !is_header {
+        // What stands below a repeated header is repeated as well.
+        let below = |known: &&Diagnostic| {
+            let header = known.places.first().map(|place| place.span.end).unwrap_or_default();
+            let between = source.get(header..start).unwrap_or_default();
+            let same = !between.lines().skip(1).any(|line| line.trim_start().starts_with('['));
+            known.code == "duplicate-header" && same
+        };
+        if known.iter().any(|known| below(&known)) {
+            return None;
+        }
+    }
+    let what = if is_header { line.trim() } else { name };
+    let key = |line: &str| line.split('=').next().unwrap_or_default().trim() == name;
+    let mut end = start;
+    let mut first = None;
+    while let Some((above, line)) = end.checked_sub(1).and_then(line_of) {
+        if (is_header && line.trim() == what) || (!is_header && key(line)) {
+            first = line.find(name).map(|at| Span::new(above + at, above + at + name.len()));
+            break;
+        }
+        if !is_header && line.trim_start().starts_with('[') {
+            break;
+        }
+        end = above;
+    }
+    let code = if is_header { "duplicate-header" } else { "duplicate-key" };
+    let mut diagnostic = Diagnostic::error(code, format!("`{what}` is written twice")).at(span, "");
+    if let Some(first) = first {
+        diagnostic = diagnostic.at(first, "first here");
+    }
+    Some(diagnostic.help("write it once; merge the two"))
+}
+
+/// What to say when the line at this place looks like another format.
+fn foreign_format(source: &str, span: Span) -> Option<&'static str> {
+    let head = source.get(..span.start)?;
+    let start = head.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = source.get(start..)?.lines().next()?.trim();
+    if source.trim_start().starts_with('{') {
+        return Some(
+            "this looks like JSON; a manifest is TOML: `key = \"value\"` under `[service.name]`",
+        );
+    }
+    let yaml = line.ends_with(':') || line.contains(": ") || line.starts_with("- ");
+    (yaml && !line.contains('=')).then_some(
+        "this looks like YAML; a manifest is TOML: `key = \"value\"` under `[service.name]`",
+    )
+}
+
+fn syntax_help(message: &str) -> &'static str {
+    if message.starts_with("invalid basic string") {
+        "close the text with a double quote on the same line"
+    } else if message.contains("quot") || message.contains("string") || message.contains("literal")
+    {
         "put text between double quotes: `key = \"text\"`"
-    } else if line.trim_start().starts_with("- ") || line.contains(": ") {
-        "this looks like YAML; a manifest is TOML: `key = \"value\"` under `[service.name]`"
-    } else if line.trim_start().starts_with('{') && span.start == 0 {
-        "this looks like JSON; a manifest is TOML: `key = \"value\"` under `[service.name]`"
     } else {
         "write `key = value`, text between double quotes, or a header like `[service.api]`"
     }

@@ -196,7 +196,7 @@ pub(super) fn scaling_has_room(context: &Context<'_>, diagnostics: &mut Vec<Diag
 pub(super) fn recovery_has_a_backup(context: &Context<'_>, diagnostics: &mut Vec<Diagnostic>) {
     for database in &context.manifest.databases {
         let Some(recover) = &database.recover else { continue };
-        if database.backup.is_some() {
+        if database.table.has("backup") {
             continue;
         }
         let spans = [

@@ -44,7 +44,7 @@ pub(super) fn addresses_exist(context: &Context<'_>, diagnostics: &mut Vec<Diagn
                 diagnostics.push(no_replica(&address, database.replicas, database.span));
             }
         } else {
-            diagnostics.push(unknown_address(context, &address));
+            diagnostics.extend(unknown_address(context, &address));
         }
     }
 }
@@ -71,11 +71,13 @@ fn no_replica(address: &AddressUse<'_>, replicas: Spanned<u32>, section: Span) -
         .help(format!("write `replicas = 1` there, or `@{}` here", address.section))
 }
 
-fn unknown_address(context: &Context<'_>, address: &AddressUse<'_>) -> Diagnostic {
-    let manifest = context.manifest;
-    let known: Vec<&str> = (manifest.services.iter().map(|service| service.name.as_str()))
-        .chain(manifest.databases.iter().map(|database| database.name.as_str()))
-        .collect();
+fn unknown_address(context: &Context<'_>, address: &AddressUse<'_>) -> Option<Diagnostic> {
+    let sections = ["service", "database", "cache"];
+    let known: Vec<&str> =
+        sections.iter().flat_map(|section| context.written(section)).copied().collect();
+    if known.contains(&address.section) {
+        return None;
+    }
     let message = format!("there is no service, database or cache `{}`", address.section);
     let help = match names::nearest(address.section, known.iter().copied()) {
         Some(near) => format!("did you mean `@{near}`?"),
@@ -84,13 +86,12 @@ fn unknown_address(context: &Context<'_>, address: &AddressUse<'_>) -> Diagnosti
             address.section
         ),
     };
-    Diagnostic::error("unknown-name", message).at(address.span, "").help(help)
+    Some(Diagnostic::error("unknown-name", message).at(address.span, "").help(help))
 }
 
 /// `to` and `listener` of routes.
 pub(super) fn routes_lead_to_services(context: &Context<'_>, diagnostics: &mut Vec<Diagnostic>) {
-    let listeners: Vec<&str> =
-        context.manifest.listeners.iter().map(|listener| listener.name.as_str()).collect();
+    let listeners = context.written("listener");
     for route in &context.manifest.routes {
         for path in &route.paths {
             diagnostics.extend(not_a_service(context, &path.to));
@@ -99,7 +100,7 @@ pub(super) fn routes_lead_to_services(context: &Context<'_>, diagnostics: &mut V
             && !listeners.contains(&listener.as_str())
         {
             let none = "add `[listener.web]`, or remove `listener`";
-            diagnostics.push(unknown("listener", listener, &listeners, none));
+            diagnostics.push(unknown("listener", listener, listeners, none));
         }
     }
 }
@@ -133,15 +134,15 @@ fn not_a_service(context: &Context<'_>, name: &Spanned<String>) -> Option<Diagno
             .help("write the name of a service");
         return Some(diagnostic);
     }
-    let known: Vec<&str> = manifest.services.iter().map(|service| service.name.as_str()).collect();
+    let known = context.written("service");
     let none = format!("add `[service.{}]`", name.value);
-    Some(unknown("service", name, &known, &none))
+    Some(unknown("service", name, known, &none))
 }
 
 /// `judge` of loads and of the release, `of` of alerts and of objectives.
 pub(super) fn objectives_exist(context: &Context<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let manifest = context.manifest;
-    let known: Vec<&str> = manifest.slos.iter().map(|slo| slo.name.as_str()).collect();
+    let known = context.written("slo");
     let of_alerts = manifest.alerts.iter().flat_map(|alert| match &alert.trigger {
         Trigger::Burn { of, .. } => of.as_slice(),
         Trigger::When { .. } => &[],
@@ -150,7 +151,7 @@ pub(super) fn objectives_exist(context: &Context<'_>, diagnostics: &mut Vec<Diag
     for name in judges.chain(&manifest.release.judge).chain(of_alerts) {
         if !known.contains(&name.as_str()) {
             let none = format!("add `{} = {{ … }}` under [slo]", name.value);
-            diagnostics.push(unknown("objective", name, &known, &none));
+            diagnostics.push(unknown("objective", name, known, &none));
         }
     }
     for alert in &manifest.alerts {
@@ -175,9 +176,12 @@ pub(super) fn objectives_exist(context: &Context<'_>, diagnostics: &mut Vec<Diag
 fn unknown_route(context: &Context<'_>, of: &Spanned<crate::slo::RouteRef>) -> Option<Diagnostic> {
     let manifest = context.manifest;
     let Some(route) = manifest.route(&of.route) else {
-        let known: Vec<&str> = manifest.routes.iter().map(|route| route.name.as_str()).collect();
+        let known = context.written("route");
+        if known.contains(&of.route.as_str()) {
+            return None;
+        }
         let name = Spanned::new(of.route.clone(), of.span);
-        return Some(unknown("route", &name, &known, "add a route, such as `[route.app]`"));
+        return Some(unknown("route", &name, known, "add a route, such as `[route.app]`"));
     };
     let path = of.path.as_deref()?;
     let known: Vec<&str> = route.paths.iter().map(|path| path.path.as_str()).collect();
@@ -185,10 +189,9 @@ fn unknown_route(context: &Context<'_>, of: &Spanned<crate::slo::RouteRef>) -> O
         return None;
     }
     let message = format!("route `{}` has no path `{path}`", of.route);
-    let help = match names::nearest(path, known.iter().copied()) {
-        Some(near) => format!("did you mean `{}{near}`?", of.route),
-        None => names::remedy(path, &known, "add the path to the route"),
-    };
+    let whole: Vec<String> = known.iter().map(|path| format!("{}{path}", of.route)).collect();
+    let whole: Vec<&str> = whole.iter().map(String::as_str).collect();
+    let help = names::remedy(&of.to_string(), &whole, "add the path to the route");
     let diagnostic = Diagnostic::error("unknown-name", message)
         .at(of.span, "")
         .at(route.span, "the route")
@@ -199,12 +202,11 @@ fn unknown_route(context: &Context<'_>, of: &Spanned<crate::slo::RouteRef>) -> O
 /// `notify` of alerts.
 pub(super) fn notifiers_exist(context: &Context<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let manifest = context.manifest;
-    let known: Vec<&str> =
-        manifest.notifiers.iter().map(|notifier| notifier.name.as_str()).collect();
+    let known = context.written("notify");
     for name in manifest.alerts.iter().flat_map(|alert| &alert.notify) {
         if !known.contains(&name.as_str()) {
             let none = format!("add `[notify.{}]`", name.value);
-            diagnostics.push(unknown("notifier", name, &known, &none));
+            diagnostics.push(unknown("notifier", name, known, &none));
         }
     }
 }

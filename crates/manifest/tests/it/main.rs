@@ -1,6 +1,8 @@
 //! What the crate promises, over whole files.
 
 mod corpus;
+mod laws;
+mod mistakes;
 mod questions;
 
 use base::{Diagnostic, Source};
