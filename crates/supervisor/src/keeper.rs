@@ -60,7 +60,7 @@ pub(crate) fn guard(supervisor: Pid, cgroups: &Cgroups) -> ExitCode {
 /// Reaps everybody who exited; the supervisor's exit code if it was among them.
 fn reap(supervisor: Pid) -> Option<u8> {
     let mut code = None;
-    while let Ok(Some((pid, status))) = rustix::process::waitpid(None, WaitOptions::NOHANG) {
+    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
         if pid == supervisor {
             let exited = status.exit_status().and_then(|code| u8::try_from(code).ok());
             code = Some(exited.unwrap_or(KILLED));
