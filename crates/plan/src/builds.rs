@@ -69,11 +69,7 @@ fn path(cursor: &mut Cursor<'_>) -> String {
 }
 
 fn also(cursor: &mut Cursor<'_>) -> Vec<String> {
-    cursor
-        .list("also", manifest::cursor::relative_path)
-        .into_iter()
-        .map(|path| path.value)
-        .collect()
+    cursor.list("also", manifest::forms::relative_path).into_iter().map(|path| path.value).collect()
 }
 
 /// What a recipe is given to describe one service.
@@ -137,20 +133,24 @@ impl Context<'_> {
     fn build_unit(&self, needs: Vec<String>, mut steps: Vec<Step>, fresh: PathBuf) -> UnitPlan {
         let output = self.output();
         steps.push(Step::Rename { from: fresh, to: output.clone() });
-        self.prepare("build", "building", needs, steps, Done { exists: Some(output), digest: None })
+        self.prepare(
+            ("build", "building"),
+            needs,
+            steps,
+            Done { exists: Some(output), digest: None },
+        )
     }
 
     /// The unit that fetches dependencies once per lock file.
     fn install_unit(&self, steps: Vec<Step>, exists: PathBuf) -> UnitPlan {
         let digest = Some(self.digest.dependencies.clone());
         let done = Done { exists: Some(exists), digest };
-        self.prepare("install", "installing", Vec::new(), steps, done)
+        self.prepare(("install", "installing"), Vec::new(), steps, done)
     }
 
     fn prepare(
         &self,
-        verb: &str,
-        activity: &str,
+        (verb, activity): (&str, &str),
         needs: Vec<String>,
         steps: Vec<Step>,
         done: Done,

@@ -8,9 +8,9 @@ pub mod databases;
 mod digest;
 mod gateway;
 mod observed;
-#[expect(clippy::module_inception, reason = "the file is named after the type it holds")]
 mod plan;
 mod resolve;
+mod sources;
 mod supervisor;
 mod template;
 mod unit;
@@ -25,6 +25,7 @@ pub use plan::{
     ScheduledJobPlan, SecretPlan,
 };
 pub use resolve::{Slot, check, program_names, resolve, slots};
+pub use sources::{SourcePlan, sources};
 pub use supervisor::{
     CommandPlan, InstancePlan, JobPlan, LimitsPlan, ListenerPlan, ProbeCheck, ProbePlan,
     ProbesPlan, RestartPolicy, Step, StopPlan, SupervisorPlan, UserPlan,

@@ -66,6 +66,11 @@ pub fn check(manifest: &Manifest) -> Vec<Diagnostic> {
     found
 }
 
+/// Reads the keys of a build kind; its mistakes are reported elsewhere.
+pub(crate) fn recipe(build: &manifest::BuildIntent) -> Option<Box<dyn crate::builds::Recipe>> {
+    services::recipe(build, &mut Vec::new())
+}
+
 impl Resolver<'_> {
     fn driver(&mut self) {
         let driver = &self.manifest.driver;

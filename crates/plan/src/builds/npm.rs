@@ -78,7 +78,12 @@ impl Recipe for NpmRecipe {
         if let Some(script) = &self.build {
             let steps = vec![run(context.build_command("npm", &["run", "--silent", script]))];
             let done = Done { exists: None, digest: Some(context.digest.sources.clone()) };
-            units.push(context.prepare("build", "building", vec![installed(context)], steps, done));
+            units.push(context.prepare(
+                ("build", "building"),
+                vec![installed(context)],
+                steps,
+                done,
+            ));
         }
         let mut command = context.run_command(
             context.program("npm"),

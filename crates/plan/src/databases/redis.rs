@@ -5,7 +5,7 @@
 //! makes the supervisor start it anew.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base::{Bytes, Diagnostic, Kind};
@@ -150,7 +150,7 @@ fn configuration_file(context: &Context<'_>, configuration: &Template) -> PathBu
     context.data(&instance(context.name())).with_file_name(name)
 }
 
-fn prepare(context: &Context<'_>, configuration: Template, file: &PathBuf) -> UnitPlan {
+fn prepare(context: &Context<'_>, configuration: Template, file: &Path) -> UnitPlan {
     let name = context.name();
     let id = format!("{name}/configure");
     let data = context.data(&instance(name));
@@ -159,7 +159,7 @@ fn prepare(context: &Context<'_>, configuration: Template, file: &PathBuf) -> Un
     let steps = vec![
         Step::Directory { path: parent, mode: 0o700, owner: owner() },
         Step::Directory { path: data, mode: 0o700, owner: owner() },
-        Step::File { path: file.clone(), content: configuration, mode: 0o600, owner: owner() },
+        Step::File { path: file.to_owned(), content: configuration, mode: 0o600, owner: owner() },
     ];
     UnitPlan {
         id: id.clone(),
@@ -168,12 +168,12 @@ fn prepare(context: &Context<'_>, configuration: Template, file: &PathBuf) -> Un
         needs: Vec::new(),
         work: Work::Prepare {
             job: JobPlan { id, service: name.to_owned(), steps, deadline: Duration::from_secs(60) },
-            done: Done { exists: Some(file.clone()), digest: None },
+            done: Done { exists: Some(file.to_owned()), digest: None },
         },
     }
 }
 
-fn server(context: &Context<'_>, file: &PathBuf) -> InstancePlan {
+fn server(context: &Context<'_>, file: &Path) -> InstancePlan {
     let id = instance(context.name());
     let port = context.port(&id);
     let probe = |every, within, failures| ProbePlan {
