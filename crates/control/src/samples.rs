@@ -38,11 +38,11 @@ impl Hour {
             }
         }
         let samples = all.entry((metric, subject.to_owned())).or_default();
-        match samples.iter().rev().nth(1) {
-            Some(before) if sample.at - before.at < STEP_SECONDS * 1_000 => {
-                samples.pop_back();
-            }
-            _ => {}
+        let mut newest = samples.iter().rev();
+        if let (Some(last), Some(before)) = (newest.next(), newest.next())
+            && last.at - before.at < STEP_SECONDS * 1_000
+        {
+            samples.pop_back();
         }
         samples.push_back(sample);
         while samples.front().is_some_and(|first| first.at < oldest) {
