@@ -102,6 +102,12 @@ const noSideways = async (page) => {
 };
 const focused = (page) => page.evaluate(() => document.activeElement?.id || document.activeElement?.textContent?.trim() || document.activeElement?.tagName);
 
+const apart = (page) =>
+  page.locator('.node').evaluateAll((nodes) => {
+    const boxes = nodes.map((node) => node.getBoundingClientRect());
+    return boxes.every((a, i) => boxes.every((b, j) => i === j || a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top));
+  });
+
 /** Contrast of every visible text with the ground behind it, as WCAG computes it. */
 const contrast = (page) =>
   page.evaluate(() => {
@@ -350,15 +356,28 @@ for (const [name, path] of [['overview', '/'], ['logs', '/logs'], ['events', '/e
     await shot(page, 'phone-panel');
   });
 
+for (const width of [1500, 1000, 820, 700, 360])
+  await test(`every arrow ends at a box, and no box covers another, at ${width} px`, async () => {
+    const page = await open('/', { viewport: { width, height: 900 } });
+    await overview(page);
+    const astray = await page.evaluate(() => {
+      const origin = document.querySelector('svg.layers, svg.grid, svg.stack').getBoundingClientRect();
+      const boxes = [...document.querySelectorAll('.node')].map((node) => node.getBoundingClientRect());
+      const tips = [...document.querySelectorAll('.line .tip')].map((tip) => /M([\d.-]+),([\d.-]+)/.exec(tip.getAttribute('d')).slice(1).map(Number));
+      return tips.filter(([x, y]) => !boxes.some((box) =>
+        Math.min(Math.abs(box.left - origin.left - x), Math.abs(box.right - origin.left - x)) < 3 && box.top <= y + origin.top && y + origin.top <= box.bottom)).length;
+    });
+    check(astray === 0, `${astray} arrows end in nothing`);
+    check(await apart(page), 'nodes cover each other');
+    await noSideways(page);
+    await shot(page, `width-${width}`);
+  });
+
 await test('sixty nodes stay readable and reachable', async () => {
   const page = await open('/', { base: MANY });
   await charts(page);
   check((await page.locator('.node').count()) === 59, `${await page.locator('.node').count()} nodes`);
-  const apart = await page.locator('.node').evaluateAll((nodes) => {
-    const boxes = nodes.map((node) => node.getBoundingClientRect());
-    return boxes.every((a, i) => boxes.every((b, j) => i === j || a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top));
-  });
-  check(apart, 'nodes cover each other');
+  check(await apart(page), 'nodes cover each other');
   await page.locator('#node-main').hover();
   await shot(page, 'many');
   await page.setViewportSize(PHONE);

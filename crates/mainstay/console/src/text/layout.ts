@@ -122,6 +122,7 @@ function layer(shape: Shape, edges: Joined[], columns: number): string[][] {
 interface Slot {
   id: string;
   real: boolean;
+  layer: number;
   h: number;
   y: number;
   /** The place within its layer. */
@@ -146,8 +147,8 @@ function layered(layers: string[][], edges: Joined[], width: number): Layout {
       .map((slot) => ({ name: slot.id, x: left(index), y: slot.y, w, h: BOX_H })),
   );
   const taken: Rect[] = boxes.map((box) => ({ x: box.x, y: box.y, w: box.w, h: box.h }));
-  const lines = chains.map(({ edge, path, first }) => {
-    const points = path.map((slot, index) => ({ slot, x: left(first + index) }));
+  const lines = chains.map(({ edge, path }) => {
+    const points = path.map((slot) => ({ slot, x: left(slot.layer) }));
     return draw(edge, points, w, taken);
   });
   return { kind: 'layers', width, height: bottom, boxes, lines };
@@ -155,18 +156,16 @@ function layered(layers: string[][], edges: Joined[], width: number): Layout {
 
 interface Chain {
   edge: Joined;
-  /** The layer of the first slot. */
-  first: number;
   path: Slot[];
 }
 
 /** Adds an invisible slot wherever a line passes a layer, so that it passes between the boxes. */
 function chain(layers: string[][], edges: Joined[]): { slots: Slot[][]; chains: Chain[] } {
-  const at = new Map<string, { layer: number; slot: Slot }>();
+  const at = new Map<string, Slot>();
   const slots = layers.map((names, index) =>
     names.map((id) => {
-      const slot: Slot = { id, real: true, h: BOX_H, y: 0, rank: 0, before: [], after: [] };
-      at.set(id, { layer: index, slot });
+      const slot: Slot = { id, real: true, layer: index, h: BOX_H, y: 0, rank: 0, before: [], after: [] };
+      at.set(id, slot);
       return slot;
     }),
   );
@@ -174,22 +173,22 @@ function chain(layers: string[][], edges: Joined[]): { slots: Slot[][]; chains: 
     const from = at.get(edge.from);
     const to = at.get(edge.to);
     if (!from || !to) return [];
-    if (to.layer <= from.layer) return [{ edge, first: from.layer, path: [from.slot, to.slot] }];
-    const path = [from.slot];
+    if (to.layer <= from.layer) return [{ edge, path: [from, to] }];
+    const path = [from];
     for (let index = from.layer + 1; index < to.layer; index += 1) {
       const id = `${edge.from}>${edge.to}@${index}`;
-      const passing: Slot = { id, real: false, h: DUMMY_H, y: 0, rank: 0, before: [], after: [] };
+      const passing: Slot = { id, real: false, layer: index, h: DUMMY_H, y: 0, rank: 0, before: [], after: [] };
       slots[index]?.push(passing);
       path.push(passing);
     }
-    path.push(to.slot);
+    path.push(to);
     path.slice(1).forEach((slot, index) => {
       const before = path[index];
       if (!before) return;
       slot.before.push(before);
       before.after.push(slot);
     });
-    return [{ edge, first: from.layer, path }];
+    return [{ edge, path }];
   });
   return { slots, chains };
 }
