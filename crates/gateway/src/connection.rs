@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::dispatch::{self, Start};
-use crate::exchange::{Ending, Exchange};
+use crate::exchange::{Ending, Exchange, Method};
 use crate::failure::{Failure, Rejection};
 use crate::http1::{Persistence, Refusal};
 use crate::metrics::ListenerCounters;
@@ -129,9 +129,15 @@ impl Connection {
                 persistence
             }
             Ending::Failed(failure) => {
-                let answer = self.failure(&exchange, failure);
+                // Only if all of the request was read is it certain where the next one begins.
+                let certain = exchange.upload.is_consumed()
+                    && !matches!(failure, Failure::Refused(_))
+                    && !self.shard.draining();
+                let wanted = exchange.facts.persistence;
+                let persistence = if certain { wanted } else { Persistence::Close };
+                let answer = self.failure(&exchange, failure, persistence);
                 drop(exchange);
-                self.answer(&answer, Persistence::Close).await
+                self.answer(&answer, persistence).await
             }
             Ending::Aborted => {
                 // A reset, so that what was sent cannot be taken for a whole response.
@@ -146,17 +152,13 @@ impl Connection {
         }
     }
 
-    fn failure(&self, exchange: &Exchange, failure: Failure) -> Vec<u8> {
+    fn failure(&self, exchange: &Exchange, failure: Failure, persistence: Persistence) -> Vec<u8> {
         let facts = &exchange.facts;
         let to = Addressee {
             form: facts.form,
-            body: if facts.method == crate::exchange::Method::Head {
-                Body::Omitted
-            } else {
-                Body::Sent
-            },
+            body: if facts.method == Method::Head { Body::Omitted } else { Body::Sent },
             version: facts.version,
-            persistence: Persistence::Close,
+            persistence,
             request_id: facts.request_id.as_bytes(),
         };
         let mut out = Vec::new();

@@ -22,6 +22,7 @@ use crate::upload::{self, Upload};
 
 /// What is to be done.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation per request")]
 pub(crate) enum Start {
     /// Nothing; the connection is over.
     End,

@@ -254,7 +254,11 @@ impl Download {
             self.status = Some(head.status);
             break;
         }
-        self.append(out, bytes.get_mut(at..).unwrap_or_default(), facts)
+        self.append(out, bytes.get_mut(at..).unwrap_or_default(), facts).map_err(|refusal| {
+            // The head was not sent yet, so the client can still be told.
+            self.status = None;
+            Failure::BadAnswer(refusal)
+        })
     }
 
     /// Decides how the body will be read and sent.
@@ -297,7 +301,7 @@ impl Download {
     }
 
     /// Appends what of the body came with the head.
-    fn append(&mut self, out: &mut Vec<u8>, rest: &mut [u8], facts: &Facts) -> Result<(), Failure> {
+    fn append(&mut self, out: &mut Vec<u8>, rest: &mut [u8], facts: &Facts) -> Result<(), Refusal> {
         if self.status == Some(101) && facts.upgrade == Upgrade::WebSocket {
             out.extend_from_slice(rest);
             return Ok(());
@@ -314,8 +318,7 @@ impl Download {
                 count
             }
             State::Chunked(decoder) => {
-                // The head may already be on its way, so this cannot become a 502.
-                let step = decoder.decode(rest).map_err(|_violation| Failure::Truncated)?;
+                let step = decoder.decode(rest)?;
                 push_piece(out, self.encoding, rest.get(..step.produced).unwrap_or_default());
                 if step.done {
                     self.finish_chunks(out);

@@ -30,6 +30,8 @@ const LARGEST_KEPT: usize = 16 << 10;
 /// Buffers kept per thread.
 const MOST_KEPT: usize = 1024;
 
+const TICKS_PER_SECOND: u32 = 20;
+
 /// What all threads share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -41,6 +43,13 @@ pub(crate) struct Shared {
 
 /// The snapshot as one thread holds it: counted without locked instructions.
 pub(crate) type View = Rc<Arc<Snapshot>>;
+
+/// The newest snapshot seen, and how to see a newer one.
+#[derive(Debug)]
+struct Cached {
+    cache: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
+    view: View,
+}
 
 /// The limits in ticks.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +71,7 @@ pub(crate) struct Shard {
     pub(crate) ids: Ids,
     pub(crate) waits: Waits,
     draining: Cell<bool>,
-    cached: RefCell<(Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>, View)>,
+    cached: RefCell<Cached>,
     buffers: RefCell<Vec<Vec<u8>>>,
     date: RefCell<String>,
 }
@@ -85,7 +94,7 @@ impl Shard {
                 silence: Ticks::at_least(limits.silence),
             },
             draining: Cell::new(false),
-            cached: RefCell::new((Cache::new(Arc::clone(&shared.snapshot)), view)),
+            cached: RefCell::new(Cached { cache: Cache::new(Arc::clone(&shared.snapshot)), view }),
             buffers: RefCell::default(),
             date: RefCell::default(),
             shared,
@@ -97,7 +106,7 @@ impl Shard {
     /// The current snapshot.
     pub(crate) fn view(&self) -> View {
         let mut cached = self.cached.borrow_mut();
-        let (cache, view) = &mut *cached;
+        let Cached { cache, view } = &mut *cached;
         let current = cache.load();
         if !Arc::ptr_eq(current, view) {
             *view = Rc::new(Arc::clone(current));
@@ -143,7 +152,7 @@ impl Shard {
     /// Moves time on. Once a second the date is written anew and the pools are swept.
     pub(crate) fn tick(&self) {
         self.timers.advance();
-        if self.timers.now() % 20 == 0 {
+        if self.timers.now().is_multiple_of(TICKS_PER_SECOND) {
             self.refresh_date();
             let mut cx = Context::from_waker(Waker::noop());
             let view = self.view();

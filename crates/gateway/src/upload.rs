@@ -75,6 +75,11 @@ impl Upload {
             && self.written == self.pending.len()
     }
 
+    /// Whether everything was read from the client.
+    pub(crate) fn is_consumed(&self) -> bool {
+        matches!(self.body, Body::Complete)
+    }
+
     /// Whether the client is what it waits for.
     pub(crate) fn waits_for_client(&self) -> bool {
         self.sent == self.first.len()

@@ -93,7 +93,7 @@ impl ChunkDecoder {
                 self.digits = 1;
                 Ok(State::Size)
             }
-            (State::Size, b'\r') | (State::Extension, b'\r') => Ok(State::SizeLineFeed),
+            (State::Size | State::Extension, b'\r') => Ok(State::SizeLineFeed),
             (State::Size, b';') => Ok(State::Extension),
             (State::Size, byte) => {
                 let digit = hex(byte).ok_or(Refusal::ChunkSize)?;

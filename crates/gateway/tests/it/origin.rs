@@ -136,7 +136,8 @@ fn read_request(
         }
         fill(stream, buffer)?;
     };
-    let head = String::from_utf8(buffer.drain(..end).collect()).unwrap();
+    let head: Vec<u8> = buffer.drain(..end).collect();
+    let head = String::from_utf8_lossy(&head).into_owned();
     let mut request = Request { head, body: Vec::new(), connection };
     if request.header("transfer-encoding").is_some() {
         loop {

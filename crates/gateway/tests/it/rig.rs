@@ -309,6 +309,38 @@ impl Client {
         chunk
     }
 
+    /// A body, or that it ended before it was complete.
+    pub(crate) fn body(&mut self, framing: &str, length: Option<usize>) -> io::Result<Vec<u8>> {
+        let broken = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        match framing {
+            "close" => {
+                while self.more()? {}
+                Ok(std::mem::take(&mut self.buffer))
+            }
+            "length" => {
+                let length = length.unwrap();
+                while self.buffer.len() < length {
+                    self.more()?.then_some(()).ok_or_else(broken)?;
+                }
+                Ok(self.buffer.drain(..length).collect())
+            }
+            _ => {
+                // A short body has its last chunk nowhere else.
+                while !self.buffer.ends_with(b"0\r\n\r\n") {
+                    self.more()?.then_some(()).ok_or_else(broken)?;
+                }
+                let mut body = Vec::new();
+                loop {
+                    let chunk = self.chunk();
+                    if chunk.is_empty() {
+                        return Ok(body);
+                    }
+                    body.extend(chunk);
+                }
+            }
+        }
+    }
+
     pub(crate) fn response(&mut self) -> Response {
         self.response_to("GET")
     }
