@@ -29,8 +29,8 @@ fn check(text: &str) {
             assert!(!diagnostic.render(Source { name: "m", text }, true).is_empty());
         }
         if let Some(manifest) = manifest {
-            manifest::env_example(&manifest);
-            manifest::variables(&manifest);
+            assert!(manifest::env_example(&manifest).ends_with('\n'));
+            assert!(manifest::variables(&manifest).ends_with('\n'));
             assert_eq!(document.diff(environment, environment), []);
         } else {
             assert!(!diagnostics.is_empty());
@@ -104,7 +104,7 @@ fn mutated() -> impl Strategy<Value = String> {
                 1 => text.replace_range(start..end, piece),
                 2 => text.insert_str(start, piece),
                 _ => {
-                    let copied = text[start..end].to_owned();
+                    let copied = text.get(start..end).unwrap_or_default().to_owned();
                     text.insert_str(end, &copied);
                 }
             }

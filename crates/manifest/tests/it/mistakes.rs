@@ -15,12 +15,15 @@ fn ten_megabytes_are_refused_unread() {
     assert_eq!(codes(&"# filler\n".repeat(1_200_000)), ["too-long"]);
 }
 
+/// A manifest of so many pieces.
+fn pieces(count: usize, piece: impl Fn(usize) -> String) -> String {
+    let head = "format = 1\napp = \"shop\"\n".to_owned();
+    head + &(0..count).map(piece).collect::<String>()
+}
+
 #[test]
 fn mistakes_beyond_a_hundred_are_counted() {
-    let mut text = "format = 1\napp = \"shop\"\n".to_owned();
-    for number in 0..130 {
-        text.push_str(&format!("wrong-{number} = 1\n"));
-    }
+    let text = pieces(130, |number| format!("wrong-{number} = 1\n"));
     let (_, diagnostics) = manifest::parse(&text, None);
     assert_eq!(diagnostics.len(), 101);
     assert_eq!(diagnostics.last().unwrap().message, "30 more mistakes are not shown");
@@ -28,38 +31,26 @@ fn mistakes_beyond_a_hundred_are_counted() {
 
 #[test]
 fn many_environments_and_stars_do_not_fill_the_memory() {
-    let mut text = "format = 1\napp = \"shop\"\n".to_owned();
-    for number in 0..100 {
-        text.push_str(&format!("[env.e{number}]\nwatch = true\n"));
-    }
+    let text = pieces(100, |number| format!("[env.e{number}]\nwatch = true\n"));
     assert!(codes(&text).contains(&"bad-name"));
-    let mut text = "format = 1\napp = \"shop\"\n[env.dev]\nflags.\"*\" = [".to_owned();
-    text.push_str(&"1,".repeat(20_000));
-    text.push_str("]\n[flags]\n");
-    for number in 0..1_000 {
-        text.push_str(&format!("f{number} = true\n"));
-    }
+    let flags = pieces(1_000, |number| format!("flags.f{number} = true\n"));
+    let text = format!("{flags}[env.dev]\nflags.\"*\" = [{}]\n", "1,".repeat(20_000));
     assert!(codes(&text).contains(&"too-long"));
 }
 
 #[test]
 fn a_long_chain_of_services_is_walked_without_a_stack() {
-    let mut text = "format = 1\napp = \"shop\"\n".to_owned();
-    for number in 0..5_000 {
+    let text = pieces(5_000, |number| {
         let next = number + 1;
-        text.push_str(&format!(
-            "[service.s{number}]\nrun = \"a\"\nenv = {{ NEXT = \"@s{next}\" }}\n"
-        ));
-    }
+        format!("[service.s{number}]\nrun = \"a\"\nenv = {{ NEXT = \"@s{next}\" }}\n")
+    });
     let whole = format!("{text}[service.s5000]\nrun = \"a\"\n");
     assert!(manifest::parse(&whole, None).0.is_some());
     let circle = format!("{text}[service.s5000]\nrun = \"a\"\nenv = {{ NEXT = \"@s0\" }}\n");
     let (_, diagnostics) = manifest::parse(&circle, None);
     assert_eq!(diagnostics.len(), 1);
-    assert!(
-        render(&diagnostics, &circle)
-            .contains("s0 -> s1 -> s2 -> s3 -> s4 -> s5 -> … -> s5000 -> s0")
-    );
+    let shown = "s0 -> s1 -> s2 -> s3 -> s4 -> s5 -> … -> s5000 -> s0";
+    assert!(render(&diagnostics, &circle).contains(shown));
 }
 
 #[test]
