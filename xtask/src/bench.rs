@@ -2,7 +2,9 @@
 
 mod build;
 mod check;
+mod gateway;
 mod kill;
+mod manifest;
 mod memory;
 mod up;
 
@@ -18,8 +20,15 @@ struct Benchmark {
     run: fn() -> Result,
 }
 
-const ALL: &[Benchmark] =
-    &[up::BENCHMARK, check::BENCHMARK, memory::BENCHMARK, kill::BENCHMARK, build::BENCHMARK];
+const ALL: &[Benchmark] = &[
+    up::BENCHMARK,
+    check::BENCHMARK,
+    manifest::BENCHMARK,
+    memory::BENCHMARK,
+    kill::BENCHMARK,
+    gateway::BENCHMARK,
+    build::BENCHMARK,
+];
 
 /// The command `bench`.
 pub(crate) fn run(arguments: &mut Arguments) -> Result {

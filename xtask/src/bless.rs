@@ -1,22 +1,22 @@
-//! Writing `docs/reference` anew from the code; a test of the binary compares the two.
+//! Writing `docs/reference` anew from the code; tests compare the two.
 
 use std::fs;
 use std::path::Path;
 
 use crate::arguments::Arguments;
-use crate::{Result, demo, programs};
+use crate::{Result, programs};
 
-/// Each page and the arguments that print it.
-const PAGES: &[(&str, &[&str])] = &[("docs/reference/mainstay.schema.json", &["schema"])];
+/// Each page, and the arguments of cargo that print it.
+const PAGES: &[(&str, &[&str])] = &[(
+    "docs/reference/manifest.md",
+    &["run", "--quiet", "--package", "manifest", "--example", "reference"],
+)];
 
 /// The command `bless`.
 pub(crate) fn run(arguments: &mut Arguments) -> Result {
     arguments.finish()?;
-    let binary = demo::binary()?;
-    for (page, arguments) in PAGES {
-        let mut line = vec![binary.to_str().ok_or("the target directory is not UTF-8")?];
-        line.extend(*arguments);
-        let text = programs::capture(&mut programs::command("", &line))?;
+    for (page, line) in PAGES {
+        let text = programs::capture(&mut programs::cargo(line))?;
         write(&programs::root().join(page), &text)?;
         println!("{page}");
     }

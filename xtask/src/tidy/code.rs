@@ -6,6 +6,9 @@ use super::{Finding, Repo, Rule};
 /// Crates that may write to the terminal.
 const PRINTERS: &[&str] = &["crates/mainstay/", "xtask/"];
 
+/// Programs beside a crate that talk to cargo, or to whoever runs a test or a measurement.
+const TALKERS: &[&str] = &["/tests/", "/benches/", "/examples/", "/build.rs"];
+
 /// How far above a sleep the function that polls may begin.
 const POLLING_FUNCTION: usize = 25;
 
@@ -77,7 +80,7 @@ fn prints(repo: &Repo) -> Vec<Finding> {
             .any(|name| has_word(line, name.trim_end_matches('!')) && line.contains(name))
     });
     findings.retain(|found| !PRINTERS.iter().any(|printer| found.file.starts_with(printer)));
-    findings.retain(|found| !found.file.contains("/tests/") && !found.file.ends_with("/build.rs"));
+    findings.retain(|found| !TALKERS.iter().any(|part| found.file.contains(part)));
     findings
 }
 
