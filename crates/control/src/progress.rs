@@ -61,9 +61,9 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Takes a new graph. Units that did not change keep their state; with `redo`, what failed and
-    /// what looks at files of the user's is done again. `existing` are instances that run already:
-    /// they are kept, whoever started them.
-    pub(crate) fn replan(&mut self, units: Vec<UnitPlan>, redo: bool, existing: &BTreeSet<String>) {
+    /// what looks at files of the user's is done again. `existing` are instances that run already,
+    /// by the plan they were started with: they go on until their unit is begun.
+    pub(crate) fn replan(&mut self, units: Vec<UnitPlan>, redo: bool, existing: &[InstancePlan]) {
         let mut states = BTreeMap::new();
         for unit in &units {
             let before = self.units.iter().find(|before| before.id == unit.id);
@@ -78,10 +78,15 @@ impl Progress {
             states.insert(unit.id.clone(), state);
             if let Work::Run { instances } = &unit.work
                 && !self.running.contains_key(&unit.id)
-                && instances.iter().any(|instance| existing.contains(&instance.id))
             {
-                self.running.insert(unit.id.clone(), instances.clone());
-                states.insert(unit.id.clone(), UnitState::Active { stale: false });
+                let is_ours = |one: &&InstancePlan| instances.iter().any(|new| new.id == one.id);
+                let running: Vec<InstancePlan> = existing.iter().filter(is_ours).cloned().collect();
+                if running == *instances {
+                    states.insert(unit.id.clone(), UnitState::Active { stale: false });
+                }
+                if !running.is_empty() {
+                    self.running.insert(unit.id.clone(), running);
+                }
             }
         }
         self.running.retain(|id, _| units.iter().any(|unit| unit.id == *id));
@@ -89,8 +94,8 @@ impl Progress {
         self.units = units;
     }
 
-    /// Forgets jobs that were begun but that the supervisor does not know: it was started anew, or
-    /// they ended while nobody listened.
+    /// Holds the jobs under way against those that the supervisor knows: forgets the ones it does
+    /// not (it was started anew, or they ended while nobody listened), waits for the others.
     pub(crate) fn reconnect(&mut self, jobs: &BTreeSet<String>) {
         for unit in &self.units {
             if let Work::Prepare { job, .. } = &unit.work
@@ -100,8 +105,10 @@ impl Progress {
                     UnitState::Active { .. } if !jobs.contains(&job.id) => {
                         *state = UnitState::Waiting;
                     }
+                    // Begun by a control that is gone, perhaps for another plan: whether it did
+                    // what is wanted now is looked at when it ends.
                     UnitState::Waiting if jobs.contains(&job.id) => {
-                        *state = UnitState::Active { stale: false };
+                        *state = UnitState::Active { stale: true };
                     }
                     _ => {}
                 }
@@ -184,6 +191,11 @@ impl Progress {
             .find(|unit| matches!(&unit.work, Work::Prepare { job: own, .. } if own.id == job))
     }
 
+    /// Whether what comes of a unit's work under way still counts.
+    pub(crate) fn counts(&self, unit: &str) -> bool {
+        self.states.get(unit) == Some(&UnitState::Active { stale: false })
+    }
+
     /// Whether a unit is done.
     pub(crate) fn is_done(&self, unit: &str) -> bool {
         self.states.get(unit) == Some(&UnitState::Done)
@@ -244,13 +256,13 @@ mod tests {
     #[test]
     fn a_unit_waits_for_what_it_needs_and_a_failure_stops_there() {
         let mut progress = Progress::default();
-        progress.replan(vec![build("b", "1"), seed(&["b"])], false, &BTreeSet::new());
+        progress.replan(vec![build("b", "1"), seed(&["b"])], false, &[]);
         assert_eq!(progress.advance(&Never).len(), 1);
         assert!(progress.advance(&Never).is_empty());
         progress.ended("b", Err(Failure::default()));
         assert!(progress.advance(&Never).is_empty());
         assert_eq!(state(&progress, "seed"), &UnitState::Waiting);
-        progress.replan(vec![build("b", "2"), seed(&["b"])], false, &BTreeSet::new());
+        progress.replan(vec![build("b", "2"), seed(&["b"])], false, &[]);
         assert_eq!(progress.advance(&Never).len(), 1);
         progress.ended("b", Ok(()));
         assert!(matches!(&progress.advance(&Never)[..], [Start::Own(_)]));
@@ -261,9 +273,9 @@ mod tests {
     #[test]
     fn what_changed_under_way_is_done_again_when_it_ends() {
         let mut progress = Progress::default();
-        progress.replan(vec![build("b", "1")], false, &BTreeSet::new());
+        progress.replan(vec![build("b", "1")], false, &[]);
         progress.advance(&Never);
-        progress.replan(vec![build("b", "2")], false, &BTreeSet::new());
+        progress.replan(vec![build("b", "2")], false, &[]);
         assert!(progress.advance(&Never).is_empty());
         progress.ended("b", Ok(()));
         assert!(matches!(&progress.advance(&Never)[..], [Start::Job(_)]));
@@ -272,7 +284,7 @@ mod tests {
     #[test]
     fn a_job_that_the_supervisor_forgot_is_begun_again() {
         let mut progress = Progress::default();
-        progress.replan(vec![build("b", "1")], false, &BTreeSet::new());
+        progress.replan(vec![build("b", "1")], false, &[]);
         progress.advance(&Never);
         progress.reconnect(&BTreeSet::from(["b".to_owned()]));
         assert!(progress.advance(&Never).is_empty());

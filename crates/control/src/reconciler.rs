@@ -40,6 +40,8 @@ pub struct Reconciler {
     pub(crate) traffic: TrafficWindow,
     pub(crate) generation: u64,
     applied: Option<SupervisorPlan>,
+    /// What a control before this one told the supervisor last.
+    told_before: Option<SupervisorPlan>,
     served: Option<GatewayPlan>,
     secrets_given: bool,
     watched: BTreeMap<String, Vec<std::path::PathBuf>>,
@@ -63,6 +65,7 @@ impl Reconciler {
     /// When the store cannot be read.
     pub fn new(store: Store, world: Box<dyn World>) -> Result<Self, StoreError> {
         let generation = store.generation()?;
+        let told_before = store.told()?;
         let started_at = world.now();
         Ok(Self {
             store,
@@ -74,6 +77,7 @@ impl Reconciler {
             traffic: TrafficWindow::default(),
             generation,
             applied: None,
+            told_before,
             served: None,
             secrets_given: false,
             watched: BTreeMap::new(),
@@ -126,13 +130,12 @@ impl Reconciler {
     }
 
     fn planned(&mut self, planned: Planned) {
-        let existing: BTreeSet<String> = self
-            .supervisor
-            .iter()
-            .flat_map(|status| &status.instances)
-            .map(|instance| instance.id.clone())
-            .collect();
+        let existing = self.existing();
         self.progress.replan(planned.plan.units.clone(), planned.redo, &existing);
+        if self.plan.is_none() {
+            let running = self.supervisor.iter().flat_map(|status| &status.jobs);
+            self.progress.reconnect(&running.map(|job| job.id.clone()).collect());
+        }
         if let Some(flags) = &planned.plan.flags {
             self.actions.push(Action::Flags(flags.clone()));
         }
@@ -173,6 +176,16 @@ impl Reconciler {
         }
     }
 
+    /// The instances that run, by the plan they were last told.
+    fn existing(&self) -> Vec<InstancePlan> {
+        let told = self.applied.as_ref().or(self.told_before.as_ref());
+        let runs = |instance: &&InstancePlan| {
+            let statuses = self.supervisor.iter().flat_map(|status| &status.instances);
+            statuses.into_iter().any(|status| status.id == instance.id)
+        };
+        told.map_or_else(Vec::new, |plan| plan.instances.iter().filter(runs).cloned().collect())
+    }
+
     fn unresolved(&mut self, failure: Failure) {
         let mut event = sentence(
             self.now(),
@@ -189,11 +202,6 @@ impl Reconciler {
     fn connected(&mut self, status: SupervisorStatus) {
         let jobs: BTreeSet<String> = status.jobs.iter().map(|job| job.id.clone()).collect();
         self.forget_jobs(&jobs);
-        let existing: BTreeSet<String> =
-            status.instances.iter().map(|instance| instance.id.clone()).collect();
-        if let Some(plan) = &self.plan {
-            self.progress.replan(plan.units.clone(), false, &existing);
-        }
         self.progress.reconnect(&jobs);
         // A supervisor that was started anew has another idea of generations.
         self.generation = self.generation.max(status.generation);
@@ -204,6 +212,9 @@ impl Reconciler {
 
     fn happened(&mut self, event: &SupervisorEvent) -> Result<(), StoreError> {
         if let Fact::Job { job, event: JobEvent::Ended(result), .. } = &event.kind {
+            if let Some(status) = &mut self.supervisor {
+                status.jobs.retain(|running| running.id != *job);
+            }
             self.job_ended(job, result)?;
         }
         if let Some(event) = narrate::narrate(&event.kind, event.at.as_millisecond()) {
@@ -317,8 +328,9 @@ impl Reconciler {
         listeners: Vec<plan::ListenerPlan>,
         keep: bool,
     ) -> Result<(), StoreError> {
+        let plan = SupervisorPlan { generation: self.generation + 1, instances, listeners };
+        self.store.set_told(&plan)?;
         self.next_generation()?;
-        let plan = SupervisorPlan { generation: self.generation, instances, listeners };
         self.applied = Some(plan.clone());
         self.actions.push(Action::Apply { plan, keep });
         Ok(())

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use plan::SupervisorPlan;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::{Event, EventKind, Level};
@@ -133,6 +134,37 @@ impl Store {
             )
             .map(drop)
             .map_err(failed("record the generation"))
+    }
+
+    /// What the supervisor was told last.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub fn told(&self) -> Result<Option<SupervisorPlan>, StoreError> {
+        let text: Option<String> = self
+            .lock()
+            .query_row("SELECT value FROM meta WHERE key = 'told'", [], |row| row.get(0))
+            .optional()
+            .map_err(failed("read the last plan"))?;
+        Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+    }
+
+    /// Records what the supervisor is told, before it is.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub fn set_told(&self, plan: &SupervisorPlan) -> Result<(), StoreError> {
+        let text = serde_json::to_string(plan)?;
+        self.lock()
+            .execute(
+                "INSERT INTO meta VALUES ('told', ?1)
+                 ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                [text],
+            )
+            .map(drop)
+            .map_err(failed("record a plan"))
     }
 
     /// Every slot and its port.

@@ -31,7 +31,9 @@ impl Reconciler {
         let Some(unit) = self.progress.unit_of_job(job) else { return Ok(()) };
         let (id, node, activity) = (unit.id.clone(), unit.node.clone(), unit.activity.clone());
         if result.succeeded() {
-            if let Work::Prepare { done, .. } = &unit.work {
+            if let Work::Prepare { done, .. } = &unit.work
+                && self.progress.counts(&id)
+            {
                 let digest = done.digest.clone().unwrap_or_else(|| digest(&unit.work));
                 self.store.set_prepared(&id, &digest)?;
             }
