@@ -94,6 +94,24 @@ impl Document {
         (chosen.filter(|_| !failed), tidy(diagnostics))
     }
 
+    /// Whether the text is TOML at all, so that questions about its values have answers.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        !self.broken && !self.base.is_empty()
+    }
+
+    /// The manifest of an environment whatever its mistakes, to look for more of them.
+    ///
+    /// Wrong values are left out or replaced by defaults: nothing may be run from a draft.
+    #[must_use]
+    pub fn draft(&self, environment: Option<&str>) -> Option<Manifest> {
+        if !self.is_readable() {
+            return None;
+        }
+        let name = environment.unwrap_or(BASE);
+        Manifest::read(&self.merged(environment), name, &mut Vec::new())
+    }
+
     /// The merged tree of an environment, for questions about single values.
     pub(crate) fn merged(&self, environment: Option<&str>) -> Table {
         let overlay = self.environments.iter().find(|(name, _)| Some(name.as_str()) == environment);

@@ -28,10 +28,9 @@ hyphens, begin with a letter and have at most 40 characters.
 | path | relative to the manifest, and below it |
 | `$NAME` | a secret; its value is set with `mainstay secret set NAME` and never stands in the file |
 
-In `env`, a value that begins with `@` is the address of another section: `\"@api\"`, `\"@db\"`,
-`\"@db.replica\"`. After the dot stands one part of it: of a service `host` or `port`; of a database
-or cache `replica`, `host`, `port`, `user`, `password` or `name`. Whoever uses an address starts after
-what it addresses. A value that begins with `$` is a secret. `@@` and `$$` stand for the characters
+In `env`, a value that begins with `@` is the address of another section: `\"@api\"`, `\"@db\"`; of a
+database with replicas also `\"@db.replica\"`. Whoever uses an address starts after what it addresses.
+A value that begins with `$` is a secret. `@@` and `$$` stand for the characters
 themselves, and there is no other interpolation.
 ";
 

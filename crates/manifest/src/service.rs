@@ -263,7 +263,7 @@ pub static FIELDS: &[Field] = &[
 /// `[service.NAME]`.
 pub static SECTION: Section = Section {
     name: "service",
-    about: "A program of yours. One without a route or `port` is a worker.",
+    about: "A program of yours. One without a route, a `port` and anybody who uses its address is a worker.",
     shape: Shape::Named(FIELDS),
     example: "[service.api]\nbuild = { kind = \"cargo\", path = \"api\" }\nenv   = { DATABASE_URL = \"@db\" }\nprobe = { readiness = \"/ready every 2s\" }",
 };

@@ -9,9 +9,9 @@ use crate::alert::Trigger;
 use crate::names;
 
 /// Which addresses of a service can be asked for, beside the main one.
-const SERVICE_PARTS: &[&str] = &["host", "port"];
+const SERVICE_PARTS: &[&str] = &[];
 /// Which addresses of a database can be asked for, beside the main one.
-const DATABASE_PARTS: &[&str] = &["replica", "host", "port", "user", "password", "name"];
+const DATABASE_PARTS: &[&str] = &["replica"];
 
 /// `@x`, `to = "x"` and `mainstay logs x` mean one thing.
 pub(super) fn names_are_unique(context: &Context<'_>, diagnostics: &mut Vec<Diagnostic>) {

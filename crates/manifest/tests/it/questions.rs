@@ -62,6 +62,18 @@ fn an_environment_that_is_not_declared_is_named_unless_it_is_dev() {
 }
 
 #[test]
+fn a_draft_is_there_in_spite_of_mistakes_unless_the_text_is_broken() {
+    let wrong = "format = 1\napp = \"shop\"\n[service.api]\nrun = 5\nbuild = { kind = \"x\" }\n";
+    let document = Document::parse(wrong);
+    assert!(document.resolve(None).0.is_none());
+    assert_eq!(document.draft(None).unwrap().services.len(), 1);
+    for broken in ["", "# nothing", "a = ", "a = 1\na = 2"] {
+        let document = Document::parse(broken);
+        assert!(!document.is_readable() && document.draft(None).is_none(), "{broken}");
+    }
+}
+
+#[test]
 fn why_names_what_decided() {
     let document = Document::parse(COMPLETE);
     let check = |path: &str, environment: &str, value: Option<&str>, origin: AnswerOrigin| {
