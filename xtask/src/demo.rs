@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &mut Arguments) -> Result<ExitCode> {
 ///
 /// The development profile: a stranger waits half as long for it as for a release, and what the
 /// demo shows does not depend on the difference. Benchmarks use the release profile.
-pub(crate) fn binary() -> Result<PathBuf> {
+fn binary() -> Result<PathBuf> {
     println!("mainstay: building");
     programs::run(&mut programs::cargo(&["build", "--package", "mainstay"]))?;
     Ok(programs::target().join("debug/mainstay"))

@@ -1,11 +1,12 @@
 //! The example through `mainstay up`, used in a real browser, and taken down without a trace.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::example::{self, Example};
 use crate::tally::Tally;
-use crate::{Result, console, demo, needs, programs};
+use crate::{Result, console, needs, programs};
 
 /// The stage `e2e`.
 pub(crate) fn count() -> Tally {
@@ -27,7 +28,7 @@ pub(crate) fn with_browser(command: &mut Command) -> &mut Command {
 }
 
 fn run() -> Result<Tally> {
-    let example = Example::new(demo::binary()?);
+    let example = Example::new(binary()?);
     let data = generate()?;
     console::install_modules(&format!("{}/e2e", example::DIRECTORY))?;
     let guard = example.up(&[]).inspect_err(|_| explain(&example))?;
@@ -44,6 +45,13 @@ fn run() -> Result<Tally> {
         println!("kept: {}", example.state().display());
     }
     Ok(tally)
+}
+
+/// The binary with the features that the tests' own dependencies turn on in what both share: asked
+/// for by itself, tokio and all that stands on it would be compiled once more.
+fn binary() -> Result<PathBuf> {
+    programs::run(&mut programs::cargo(&["build", "--workspace", "--bins", "--tests"]))?;
+    Ok(programs::target().join("debug/mainstay"))
 }
 
 /// Writes the two files of 10,000 lines and the right answer, and says where.
