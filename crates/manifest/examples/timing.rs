@@ -29,7 +29,8 @@ fn time(text: &str) -> Duration {
 
 /// A manifest without a mistake, of about so many lines.
 fn manifest(lines: usize) -> String {
-    let head = "format = 1\napp = \"large\"\n\n[database.db]\nengine = \"postgres\"\nreplicas = 1\nconnections = 100000\n";
+    let head = "format = 1\napp = \"large\"\n\n[database.db]\nengine = \"postgres\"\nreplicas = \
+        1\nconnections = 100000\n";
     let services = (0..lines / 14).map(|number| {
         let before = number.saturating_sub(1);
         let needs = if number == 0 { String::new() } else { format!(", BEFORE = \"@s{before}\"") };

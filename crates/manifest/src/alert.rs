@@ -69,9 +69,11 @@ pub static FIELDS: &[Field] = &[
 /// `[alert]`.
 pub static SECTION: Section = Section {
     name: "alert",
-    about: "When somebody is told. Alerts on instances, disks, certificates and databases exist without being written.",
+    about: "When somebody is told. Alerts on instances, disks, certificates and databases exist \
+        without being written.",
     shape: Shape::Entries(FIELDS),
-    example: "[alert]\npage   = { burn = \"fast\", notify = [\"pager\"] }\nticket = { burn = \"slow\", notify = [\"team\"] }",
+    example: "[alert]\npage   = { burn = \"fast\", notify = [\"pager\"] }\nticket = { burn = \
+        \"slow\", notify = [\"team\"] }",
 };
 
 impl Alert {

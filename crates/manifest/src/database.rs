@@ -212,18 +212,33 @@ pub static FIELDS: &[Field] = &[
     Field::new("engine", Syntax::Text, "What it is; decides which other keys there are.")
         .example("\"postgres\"")
         .required(),
-    Field::new("version", Syntax::Text, "The version it must have; left out: whatever is installed.")
-        .example("\"15\""),
-    Field::new("replicas", Syntax::Whole(0, 15), "Streaming copies that answer reads, `@NAME.replica`.")
-        .default("0")
-        .example("1"),
+    Field::new(
+        "version",
+        Syntax::Text,
+        "The version it must have; left out: whatever is \
+        installed.",
+    )
+    .example("\"15\""),
+    Field::new(
+        "replicas",
+        Syntax::Whole(0, 15),
+        "Streaming copies that answer reads, \
+        `@NAME.replica`.",
+    )
+    .default("0")
+    .example("1"),
     Field::new("connections", Syntax::Whole(1, 100_000), "Connections it allows.")
         .default("100")
         .example("100"),
     Field::new("memory", Syntax::Size, "Memory it may use; its settings follow from it.")
         .example("\"256Mi\""),
-    Field::new("persist", Syntax::Choice(&["aof", "rdb", "none"]), "How a cache survives a restart.")
-        .example("\"aof\""),
+    Field::new(
+        "persist",
+        Syntax::Choice(&["aof", "rdb", "none"]),
+        "How a cache survives a \
+        restart.",
+    )
+    .example("\"aof\""),
     Field::new(
         "eviction",
         Syntax::Choice(&["refuse", "lru", "lfu", "volatile-lru", "volatile-ttl"]),
@@ -232,10 +247,20 @@ pub static FIELDS: &[Field] = &[
     .example("\"lru\""),
     Field::new("port", Syntax::Whole(1, 65_535), "The fixed port; left out: one is chosen.")
         .example("5432"),
-    Field::new("url", Syntax::Secret, "The secret with the URL of an external one: connected, observed, backed up, never started.")
-        .example("\"$DATABASE_URL\""),
-    Field::new("migrations", Syntax::Table(MIGRATIONS), "Changes to its schema, applied before services start.")
-        .example("{ path = \"api/migrations\" }"),
+    Field::new(
+        "url",
+        Syntax::Secret,
+        "The secret with the URL of an external one: connected, \
+        observed, backed up, never started.",
+    )
+    .example("\"$DATABASE_URL\""),
+    Field::new(
+        "migrations",
+        Syntax::Table(MIGRATIONS),
+        "Changes to its schema, applied before \
+        services start.",
+    )
+    .example("{ path = \"api/migrations\" }"),
     Field::new("backup", Syntax::Table(BACKUP), "Copies of its data.")
         .example("{ to = \"$BACKUP_REPOSITORY\" }"),
     Field::new("seed", Syntax::Path, "A file that fills it, in dev and staging only.")
@@ -243,10 +268,20 @@ pub static FIELDS: &[Field] = &[
     Field::new("recover", Syntax::Table(RECOVER), "What recovery must achieve.")
         .example("{ rpo = \"10s\", rto = \"15m\" }"),
     Field::new("size", Syntax::Size, "Disk it is expected to need.").example("\"20Gi\""),
-    Field::new("database", Syntax::Text, "The name of the database inside of the engine; left out: the application's.")
-        .example("\"reconciliation\""),
-    Field::new("user", Syntax::Text, "The role that services connect as; left out: the application's name.")
-        .example("\"reconciliation\""),
+    Field::new(
+        "database",
+        Syntax::Text,
+        "The name of the database inside of the engine; left \
+        out: the application's.",
+    )
+    .example("\"reconciliation\""),
+    Field::new(
+        "user",
+        Syntax::Text,
+        "The role that services connect as; left out: the \
+        application's name.",
+    )
+    .example("\"reconciliation\""),
 ];
 
 /// `[database.NAME]`.
@@ -254,7 +289,8 @@ pub static DATABASE: Section = Section {
     name: "database",
     about: "A database. Its address is `@NAME`, its replicas' `@NAME.replica`.",
     shape: Shape::Named(FIELDS),
-    example: "[database.db]\nengine     = \"postgres\"\nversion    = \"15\"\nreplicas   = 1\nmigrations = { path = \"api/migrations\" }",
+    example: "[database.db]\nengine     = \"postgres\"\nversion    = \"15\"\nreplicas   = \
+        1\nmigrations = { path = \"api/migrations\" }",
 };
 
 /// `[cache.NAME]`.
@@ -360,8 +396,13 @@ impl Backup {
                 return Ok(Repository::Secret(name.to_owned()));
             }
             if text.contains("://") {
-                let help = "a repository's URL holds passwords: write `\"$BACKUP_REPOSITORY\"` and set that secret";
-                return Err(crate::cursor::Refusal::new("the repository's URL stands in the manifest", help));
+                let help = "a repository's URL holds passwords: write `\"$BACKUP_REPOSITORY\"` \
+                    and set that secret";
+                return Err(crate::cursor::Refusal::new(
+                    "the repository's URL stands in the \
+                    manifest",
+                    help,
+                ));
             }
             crate::forms::relative_path(text).map(Repository::Directory)
         })?;

@@ -47,7 +47,8 @@ impl EnvValue {
             return Ok(Self::Address { section: section.to_owned(), part });
         }
         let help = if address.contains('/') {
-            "an address is the whole value, such as `@api`; hand the path over in a variable of its own"
+            "an address is the whole value, such as `@api`; hand the path over in a variable of \
+                its own"
         } else {
             "write `@` and the name of a section, such as `@db` or `@db.replica`; `@@` for an `@`"
         };

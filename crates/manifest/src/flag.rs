@@ -32,7 +32,8 @@ pub enum FlagValue {
 /// `[flags]`.
 pub static SECTION: Section = Section {
     name: "flags",
-    about: "Switches: true or false, numbers or text. Each is handed to every service as `FLAG_NAME`, and in a file that changes without a restart.",
+    about: "Switches: true or false, numbers or text. Each is handed to every service as \
+        `FLAG_NAME`, and in a file that changes without a restart.",
     shape: Shape::Values,
     example: "[flags]\nnew-matcher = false",
 };

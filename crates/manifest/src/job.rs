@@ -76,7 +76,8 @@ pub static SECTION: Section = Section {
     name: "job",
     about: "A program that runs and ends, at a schedule or by `mainstay run NAME`.",
     shape: Shape::Named(FIELDS),
-    example: "[job.nightly-report]\nrun      = \"api report\"\nof       = \"api\"\nschedule = \"0 2 * * *\"",
+    example: "[job.nightly-report]\nrun      = \"api report\"\nof       = \"api\"\nschedule = \
+        \"0 2 * * *\"",
 };
 
 impl Job {

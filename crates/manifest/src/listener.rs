@@ -57,7 +57,8 @@ pub static FIELDS: &[Field] = &[
 /// `[listener.NAME]`.
 pub static SECTION: Section = Section {
     name: "listener",
-    about: "An address on which the gateway answers. Without any, one is opened on a free port of this machine's loopback.",
+    about: "An address on which the gateway answers. Without any, one is opened on a free port \
+        of this machine's loopback.",
     shape: Shape::Named(FIELDS),
     example: "[listener.web]\naddress = \"127.0.0.1:8000\"",
 };

@@ -68,7 +68,8 @@ pub static SECTION: Section = Section {
     name: "load",
     about: "A load test: arrivals that do not wait for answers, judged by objectives.",
     shape: Shape::Named(FIELDS),
-    example: "[load.peak]\nphases = [\"1m warm-up 1/s\", \"2m ramp 5/s to 20/s\", \"5m hold 20/s\"]\njudge  = [\"latency\"]",
+    example: "[load.peak]\nphases = [\"1m warm-up 1/s\", \"2m ramp 5/s to 20/s\", \"5m hold \
+        20/s\"]\njudge  = [\"latency\"]",
 };
 
 impl Load {

@@ -21,15 +21,18 @@ hyphens, begin with a letter and have at most 40 characters.
 | form | examples |
 |---|---|
 | duration | `\"250ms\"`, `\"30s\"`, `\"5m\"`, `\"24h\"`, `\"7d\"`, `\"1m30s\"` |
-| size | `\"512Mi\"`, `\"20Gi\"`, `\"100M\"`; `Ki`, `Mi`, `Gi`, `Ti` are powers of 1024, `k`, `M`, `G`, `T` of 1000 |
+| size | `\"512Mi\"`, `\"20Gi\"`, `\"100M\"`; `Ki`, `Mi`, `Gi`, `Ti` are powers of 1024, `k`, \
+    `M`, `G`, `T` of 1000 |
 | cores | `\"1\"`, `\"0.5\"`, `\"500m\"` |
 | percentage | `\"99.9%\"` |
 | rate | `\"50/s\"`, `\"5/m\"`, `\"100/h\"` |
 | path | relative to the manifest, and below it |
 | `$NAME` | a secret; its value is set with `mainstay secret set NAME` and never stands in the file |
 
-In `env`, a value that begins with `@` is the address of another section: `\"@api\"`, `\"@db\"`; of a
-database with replicas also `\"@db.replica\"`. Whoever uses an address starts after what it addresses.
+In `env`, a value that begins with `@` is the address of another section: `\"@api\"`, \
+    `\"@db\"`; of a
+database with replicas also `\"@db.replica\"`. Whoever uses an address starts after what it \
+    addresses.
 A value that begins with `$` is a secret. `@@` and `$$` stand for the characters
 themselves, and there is no other interpolation.
 ";
@@ -43,8 +46,10 @@ other. `dev` exists without being written.
 
 | key | value | meaning |
 |---|---|---|
-| `drop` | list of paths | What this environment is without: `drop = [\"service.mailer\", \"notify.*\"]`. |
-| `SECTION.\"*\"` | as the section | Holds for every name of the section; what is written for one name wins. |
+| `drop` | list of paths | What this environment is without: `drop = [\"service.mailer\", \
+    \"notify.*\"]`. |
+| `SECTION.\"*\"` | as the section | Holds for every name of the section; what is written for \
+    one name wins. |
 
 ```toml
 [env.dev]

@@ -97,7 +97,8 @@ pub static SECTION: Section = Section {
     name: "release",
     about: "How a new version takes the place of the old one.",
     shape: Shape::Single(FIELDS),
-    example: "[release]\nstrategy = \"canary\"\nsteps    = [\"5% 2m\", \"25% 5m\", \"50% 5m\"]\njudge    = [\"availability\"]\nevidence = 500",
+    example: "[release]\nstrategy = \"canary\"\nsteps    = [\"5% 2m\", \"25% 5m\", \"50% \
+        5m\"]\njudge    = [\"availability\"]\nevidence = 500",
 };
 
 impl Default for Release {

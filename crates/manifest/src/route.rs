@@ -7,7 +7,7 @@ use base::{Diagnostic, Rate, Span, Spanned};
 use crate::cursor::{Cursor, Refusal};
 use crate::field::{Field, Section, Shape, Syntax};
 use crate::forms::url_path;
-use crate::tree::{Node, Value};
+use crate::tree::{Node, Table, Value};
 
 /// Requests to a host, divided by path.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,22 +90,34 @@ pub static PATH: &[Field] = &[
     Field::new("timeout", Syntax::Duration, "How long an answer may take to begin.")
         .default("\"60s\"")
         .example("\"30s\""),
-    Field::new("limit", Syntax::Form("`RATE`, then any of `burst N`, `by client`"), "How many requests are let through; more are answered with 429.")
-        .example("\"50/s burst 100 by client\""),
+    Field::new(
+        "limit",
+        Syntax::Form("`RATE`, then any of `burst N`, `by client`"),
+        "How many \
+        requests are let through; more are answered with 429.",
+    )
+    .example("\"50/s burst 100 by client\""),
     Field::new("strip", Syntax::Boolean, "Whether the service sees the path without this prefix.")
         .default("false")
         .example("true"),
-    Field::new("retries", Syntax::Whole(0, 10), "How often an idempotent request is tried again on another instance when a connection fails.")
-        .default("1")
-        .example("2"),
+    Field::new(
+        "retries",
+        Syntax::Whole(0, 10),
+        "How often an idempotent request is tried again \
+        on another instance when a connection fails.",
+    )
+    .default("1")
+    .example("2"),
 ];
 
 /// `[route.NAME]`.
 pub static SECTION: Section = Section {
     name: "route",
-    about: "Which requests go to which service. Keys that begin with `/` are paths: one that ends in `/` takes everything below it, the longest that fits decides.",
+    about: "Which requests go to which service. Keys that begin with `/` are paths: one that \
+        ends in `/` takes everything below it, the longest that fits decides.",
     shape: Shape::Routes(FIELDS, PATH),
-    example: "[route.app]\nhost    = \"www.example.com\"\n\"/\"     = { to = \"web\" }\n\"/api/\" = { to = \"api\", timeout = \"30s\", limit = \"50/s burst 100 by client\" }",
+    example: "[route.app]\nhost    = \"www.example.com\"\n\"/\"     = { to = \"web\" \
+        }\n\"/api/\" = { to = \"api\", timeout = \"30s\", limit = \"50/s burst 100 by client\" }",
 };
 
 impl Route {
@@ -133,8 +145,8 @@ impl Route {
         let raw = cursor.has("host").then(|| cursor.text_or_empty("host"));
         let host = cursor.read("host", host).or(raw);
         let listener = cursor.name("listener");
-        let written = matches!(&node.value, Value::Table(table) if table.iter().any(|(k, _)| k.starts_with('/')));
-        if !written {
+        let has_path = |table: &Table| table.iter().any(|(key, _)| key.starts_with('/'));
+        if !matches!(&node.value, Value::Table(table) if has_path(table)) {
             let message = format!("route `{}` has no path", name.value);
             let help = "add `\"/\" = { to = \"…\" }` with the name of a service";
             cursor.report(Diagnostic::error("missing-key", message).at(span, "").help(help));

@@ -47,7 +47,8 @@ impl Schedule {
         let fields: Vec<&str> = text.split_whitespace().collect();
         if fields.len() != PARTS.len() {
             let message = format!("`{text}` has {} fields; a schedule has 5", fields.len());
-            let help = "write minute, hour, day of month, month, day of week: `0 2 * * *` is every day at 02:00 UTC";
+            let help = "write minute, hour, day of month, month, day of week: `0 2 * * *` is \
+                every day at 02:00 UTC";
             return Err(Refusal::new(message, help));
         }
         for (field, part) in fields.iter().zip(&PARTS) {
@@ -55,7 +56,8 @@ impl Schedule {
                 part.check(item).map_err(|problem| {
                     let message = format!("`{field}` is no {}: {problem}", part.name);
                     let help = format!(
-                        "write a number from {} to {}, a range `a-b`, a step `*/n`, a list `a,b`, or `*`",
+                        "write a number from {} to {}, a range `a-b`, a step `*/n`, a list \
+                            `a,b`, or `*`",
                         part.least, part.most
                     );
                     Refusal::new(message, help)

@@ -50,7 +50,8 @@ pub fn schema(kinds: &[KindSchema]) -> Value {
         properties.insert(
             "drop".to_owned(),
             json!({
-                "description": "Paths of what this environment is without, such as `service.mailer`.",
+                "description": "Paths of what this environment is without, such as \
+                    `service.mailer`.",
                 "type": "array",
                 "items": { "type": "string" },
             }),
@@ -65,7 +66,8 @@ pub fn schema(kinds: &[KindSchema]) -> Value {
         properties.insert(
             "env".to_owned(),
             json!({
-                "description": "What one environment changes: tables merge, everything else replaces, `drop` removes, `\"*\"` means every name.",
+                "description": "What one environment changes: tables merge, everything else \
+                    replaces, `drop` removes, `\"*\"` means every name.",
                 "type": "object",
                 "patternProperties": { NAME: environment, "^x-": {} },
                 "additionalProperties": false,

@@ -41,7 +41,8 @@ pub static FIELDS: &[Field] = &[
 /// `[secret]`.
 pub static SECTION: Section = Section {
     name: "secret",
-    about: "What is known of secrets apart from their values. Those are set with `mainstay secret set NAME` and never stand in this file.",
+    about: "What is known of secrets apart from their values. Those are set with `mainstay \
+        secret set NAME` and never stand in this file.",
     shape: Shape::Variables(FIELDS),
     example: "[secret]\nJWT_SECRET = { generate = \"32 bytes\" }",
 };
@@ -55,7 +56,8 @@ impl SecretDeclaration {
         if !matches!(node.value, Value::Table(_)) {
             let message = format!("a value for the secret `{}` stands in the manifest", name.value);
             let help = format!(
-                "run `mainstay secret set {0}`, and write `{0} = {{}}` here; if the value was real, change it: it is in the file's history",
+                "run `mainstay secret set {0}`, and write `{0} = {{}}` here; if the value was \
+                    real, change it: it is in the file's history",
                 name.value
             );
             diagnostics

@@ -179,7 +179,8 @@ pub static SCALE: &[Field] = &[
 pub(crate) const ENV: Field = Field::new(
     "env",
     Syntax::Map(&Syntax::Scalar),
-    "Its environment. `@name` is the address of a section, `$NAME` a secret, `@@` and `$$` the characters.",
+    "Its environment. `@name` is the address of a section, `$NAME` a secret, `@@` and `$$` the \
+        characters.",
 )
 .example("{ DATABASE_URL = \"@db\", LOG = \"info\" }");
 
@@ -263,9 +264,11 @@ pub static FIELDS: &[Field] = &[
 /// `[service.NAME]`.
 pub static SECTION: Section = Section {
     name: "service",
-    about: "A program of yours. One without a route, a `port` and anybody who uses its address is a worker.",
+    about: "A program of yours. One without a route, a `port` and anybody who uses its address \
+        is a worker.",
     shape: Shape::Named(FIELDS),
-    example: "[service.api]\nbuild = { kind = \"cargo\", path = \"api\" }\nenv   = { DATABASE_URL = \"@db\" }\nprobe = { readiness = \"/ready every 2s\" }",
+    example: "[service.api]\nbuild = { kind = \"cargo\", path = \"api\" }\nenv   = { \
+        DATABASE_URL = \"@db\" }\nprobe = { readiness = \"/ready every 2s\" }",
 };
 
 impl Service {

@@ -69,7 +69,8 @@ pub static SECTION: Section = Section {
     name: "slo",
     about: "Service-level objectives. Load tests, canaries, alerts and scaling all judge by them.",
     shape: Shape::Entries(FIELDS),
-    example: "[slo]\nlatency      = { of = \"app/api/\", good = \"under 2s\", target = \"95%\" }\navailability = { of = \"app/api/\", good = \"not 5xx\", target = \"99.9%\" }",
+    example: "[slo]\nlatency      = { of = \"app/api/\", good = \"under 2s\", target = \"95%\" \
+        }\navailability = { of = \"app/api/\", good = \"not 5xx\", target = \"99.9%\" }",
 };
 
 impl Slo {

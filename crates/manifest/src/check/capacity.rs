@@ -224,7 +224,8 @@ pub(super) fn a_backup_survives_its_disk(context: &Context<'_>, diagnostics: &mu
             let message =
                 format!("the backup of `{}` lies beside what it protects", database.name.value);
             let help = format!(
-                "`{directory}` is lost with the disk; write `to = \"$BACKUP_REPOSITORY\"` and set that secret to a place elsewhere"
+                "`{directory}` is lost with the disk; write `to = \"$BACKUP_REPOSITORY\"` and \
+                    set that secret to a place elsewhere"
             );
             diagnostics.push(
                 Diagnostic::warning("contradiction", message).at(backup.to.span, "").help(help),

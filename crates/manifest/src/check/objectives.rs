@@ -101,7 +101,8 @@ pub(super) fn one_instance_can_keep_the_promise(
                 continue;
             }
             let message = format!(
-                "{} over {} allows {} without an answer, but the one instance of `{}` may take {} to start",
+                "{} over {} allows {} without an answer, but the one instance of `{}` may take \
+                    {} to start",
                 slo.target.value,
                 format_duration(slo.over.value),
                 format_duration(Duration::from_secs(budget.as_secs())),

@@ -82,7 +82,8 @@ fn cycle(way: &[(&str, Vec<AddressUse<'_>>, Span)], closing: &AddressUse<'_>) ->
     let help = if members.len() == 1 {
         "a service knows its own address: it listens on `PORT`; remove the reference"
     } else {
-        "none of them can start first: replace one of the addresses by text, such as the URL of a route"
+        "none of them can start first: replace one of the addresses by text, such as the URL of \
+            a route"
     };
     diagnostic.help(help)
 }

@@ -172,7 +172,10 @@ pub(super) fn a_load_fits_its_limit(context: &Context<'_>, diagnostics: &mut Vec
         let diagnostic = Diagnostic::error("contradiction", message)
             .at(peak.span, "arrivals")
             .at(limit.span, "the limit that they meet")
-            .help("raise the limit, or lower the load; more is answered with 429 and judged as failed");
+            .help(
+                "raise the limit, or lower the load; more is answered with 429 and judged as \
+                failed",
+            );
         diagnostics.push(diagnostic);
     }
 }

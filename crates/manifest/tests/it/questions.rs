@@ -33,7 +33,8 @@ fn an_environment_changes_what_it_names_and_nothing_else() {
 
 #[test]
 fn a_star_means_every_name_and_a_name_wins_over_it() {
-    let text = "format = 1\napp = \"shop\"\n[service.api]\nrun = \"a\"\n[service.web]\nrun = \"b\"\n\
+    let text = "format = 1\napp = \"shop\"\n[service.api]\nrun = \"a\"\n[service.web]\nrun = \
+        \"b\"\n\
         [flags]\nnew = false\nold = 3\n\
         [env.dev]\nservice.\"*\" = { drain = \"1s\", user = \"me\" }\nservice.web.drain = \"2s\"\n\
         flags.\"*\" = true\n[env.bare]\ndrop = [\"flags.*\", \"service.web\"]\n";
@@ -108,7 +109,8 @@ fn why_of_a_path_that_cannot_exist_names_the_nearest() {
     check(
         "",
         "there is no ``",
-        "write one of the 22 that exist, such as `format`, `app`, `driver`, `watch`, `context` or `approve`",
+        "write one of the 22 that exist, such as `format`, `app`, `driver`, `watch`, `context` \
+            or `approve`",
     );
 }
 
