@@ -13,7 +13,7 @@ const SCRIPT: &str = include_str!("install.sh");
 pub(crate) fn offer(missing: &[&Need], yes: bool) -> Result {
     println!("{}", advice(missing));
     if let Some(need) = missing.iter().find(|need| need.packages.is_empty()) {
-        return Err(format!("{} is not installed by this command; install it first", need.name));
+        return Err(format!("install {} first; this command leaves that to you", need.name));
     }
     if programs::find("apt-get", &[]).is_none() {
         return Err("no apt-get here; install these with the package manager you use".to_owned());
