@@ -399,11 +399,11 @@ await test('the theme can be chosen and is kept', async () => {
 await test('a lost connection reads stale with its age, and recovers', async () => {
   const page = await open('/');
   await charts(page);
-  await fetch(`${BASE}/mock/drop?for=3500`, { method: 'POST' });
+  await fetch(`${BASE}/mock/drop?for=6000`, { method: 'POST' });
   await page.getByText(/connection lost, showing data from [1-9]\d* s ago/).waitFor();
   await page.getByText(/stale for \d+ s: connection lost/).waitFor();
   await shot(page, 'stale');
-  await page.getByText('connection lost').first().waitFor({ state: 'detached', timeout: 12_000 });
+  await page.getByText('connection lost').first().waitFor({ state: 'detached', timeout: 15_000 });
 });
 
 await test('a session that ends while the page is open locks it', async () => {
