@@ -11,8 +11,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 pub(crate) struct Request {
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
-    /// Connections are numbered from 0.
-    pub(crate) connection: usize,
 }
 
 impl Request {
@@ -44,7 +42,8 @@ type Behaviour = dyn Fn(&Request, &mut TcpStream) -> Then + Send + Sync;
 pub(crate) struct Origin {
     pub(crate) address: SocketAddr,
     pub(crate) requests: Receiver<Request>,
-    pub(crate) connections: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -59,18 +58,25 @@ impl Origin {
         let connections = Arc::new(AtomicUsize::new(0));
         let stopped = Arc::new(AtomicBool::new(false));
         let behaviour: Arc<Behaviour> = Arc::new(behaviour);
-        let (counter, stop) = (Arc::clone(&connections), Arc::clone(&stopped));
+        let open = Arc::new(AtomicUsize::new(0));
+        let (counter, now_open) = (Arc::clone(&connections), Arc::clone(&open));
+        let stop = Arc::clone(&stopped);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
-                let number = counter.fetch_add(1, Ordering::SeqCst);
+                counter.fetch_add(1, Ordering::SeqCst);
+                now_open.fetch_add(1, Ordering::SeqCst);
                 let (behaviour, sender) = (Arc::clone(&behaviour), sender.clone());
-                std::thread::spawn(move || serve(stream.unwrap(), number, &*behaviour, &sender));
+                let now_open = Arc::clone(&now_open);
+                std::thread::spawn(move || {
+                    serve(stream.unwrap(), &*behaviour, &sender);
+                    now_open.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
-        Self { address, requests, connections, stopped }
+        Self { address, requests, connections, open, stopped }
     }
 
     /// Answers every request with 200 and this body.
@@ -81,6 +87,11 @@ impl Origin {
 
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Connections that were not closed yet.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
     }
 
     /// The next request that arrives.
@@ -108,15 +119,10 @@ pub(crate) fn reply(stream: &mut TcpStream, response: impl AsRef<[u8]>) -> Then 
     }
 }
 
-fn serve(
-    mut stream: TcpStream,
-    connection: usize,
-    behaviour: &Behaviour,
-    sender: &Sender<Request>,
-) {
+fn serve(mut stream: TcpStream, behaviour: &Behaviour, sender: &Sender<Request>) {
     stream.set_nodelay(true).unwrap();
     let mut buffer = Vec::new();
-    while let Some(request) = read_request(&mut stream, &mut buffer, connection) {
+    while let Some(request) = read_request(&mut stream, &mut buffer) {
         // The test may have seen enough.
         drop(sender.send(request.clone()));
         if behaviour(&request, &mut stream) == Then::Close {
@@ -125,11 +131,7 @@ fn serve(
     }
 }
 
-fn read_request(
-    stream: &mut TcpStream,
-    buffer: &mut Vec<u8>,
-    connection: usize,
-) -> Option<Request> {
+fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
     let end = loop {
         if let Some(at) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             break at + 4;
@@ -138,7 +140,7 @@ fn read_request(
     };
     let head: Vec<u8> = buffer.drain(..end).collect();
     let head = String::from_utf8_lossy(&head).into_owned();
-    let mut request = Request { head, body: Vec::new(), connection };
+    let mut request = Request { head, body: Vec::new() };
     if request.header("transfer-encoding").is_some() {
         loop {
             let at = loop {

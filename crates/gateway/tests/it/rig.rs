@@ -105,6 +105,11 @@ impl Rig {
         theirs
     }
 
+    /// Closes our side of the sockets that were handed over.
+    pub(crate) fn close_listeners(&mut self) {
+        self.listeners.clear();
+    }
+
     /// The line that control holds.
     pub(crate) async fn line(&self) -> Gateway {
         let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -307,6 +312,16 @@ impl Client {
         let chunk = self.take(size);
         assert_eq!(self.line(), "");
         chunk
+    }
+
+    /// Reads that many bytes and forgets them.
+    pub(crate) fn discard(&mut self, mut count: usize) {
+        while self.buffer.len() < count {
+            count -= self.buffer.len();
+            self.buffer.clear();
+            self.must_more();
+        }
+        self.buffer.drain(..count);
     }
 
     /// A body, or that it ended before it was complete.
