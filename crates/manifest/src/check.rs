@@ -39,6 +39,7 @@ const CHECKS: &[fn(&Context<'_>, &mut Vec<Diagnostic>)] = &[
     capacity::recovery_has_a_backup,
     capacity::a_backup_survives_its_disk,
     capacity::a_context_has_its_driver,
+    traffic::what_is_asked_listens,
     traffic::no_two_routes_match_alike,
     traffic::certificates_have_a_host,
     traffic::a_drain_outlasts_requests,

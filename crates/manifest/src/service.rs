@@ -161,7 +161,7 @@ pub static SIZE: &[Field] = &[
 
 /// The keys of `scale`.
 pub static SCALE: &[Field] = &[
-    Field::new("min", Syntax::Whole(0, 1000), "The fewest instances.").default("1").example("2"),
+    Field::new("min", Syntax::Whole(1, 1000), "The fewest instances.").default("1").example("2"),
     Field::new(
         "max",
         Syntax::Whole(1, 1000),

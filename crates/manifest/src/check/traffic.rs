@@ -1,13 +1,39 @@
 //! Requests: where they go, how many, how long.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use base::{Diagnostic, Span, format_duration};
+use base::{Diagnostic, Span, Spanned, format_duration};
 
 use super::Context;
 use crate::listener::Tls;
+use crate::probe::{Probe, ProbeCheck};
 use crate::route::{Route, RoutePath};
 use crate::slo::{Good, RouteRef};
+
+/// A service that is asked over the network has a port: its own, or one because of a route or
+/// because somebody uses its address.
+pub(super) fn what_is_asked_listens(context: &Context<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    let routes = context.manifest.routes.iter().flat_map(|route| &route.paths);
+    let mut listening: HashSet<&str> = routes.map(|path| path.to.as_str()).collect();
+    listening.extend(context.addresses().map(|address| address.section));
+    for service in &context.manifest.services {
+        if service.port.is_some() || listening.contains(service.name.as_str()) {
+            continue;
+        }
+        let probes = [&service.probe.startup, &service.probe.readiness, &service.probe.liveness];
+        let of_network = |probe: &&Spanned<Probe>| !matches!(probe.check, ProbeCheck::Command(_));
+        let asked = probes.into_iter().flatten().filter(of_network).map(|probe| probe.span);
+        let pages = [&service.metrics, &service.openapi].into_iter().flatten().map(|p| p.span);
+        let Some(span) = asked.chain(pages).next() else { continue };
+        let message =
+            format!("`{}` is asked over the network, and has no port", service.name.value);
+        let diagnostic = Diagnostic::error("contradiction", message)
+            .at(span, "")
+            .at(service.span, "no route leads here, nobody uses its address, and it has no `port`")
+            .help("add `port = 3000` or a route; a worker is asked with `command: PROGRAM`");
+        diagnostics.push(diagnostic);
+    }
+}
 
 /// The routes that take a path of a host, and where they say so.
 type Taken<'a> = Vec<(&'a Route, Span)>;
