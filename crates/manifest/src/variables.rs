@@ -20,6 +20,23 @@ struct Variable {
     users: Vec<String>,
 }
 
+impl Variable {
+    /// Notes what it holds for one more program; programs may differ in it.
+    fn holds(&mut self, source: &str, value: Option<&str>) {
+        if self.source.is_empty() {
+            source.clone_into(&mut self.source);
+            self.value = value.map(str::to_owned);
+            return;
+        }
+        if !self.source.split(" or ").any(|known| known == source) {
+            let _infallible = write!(self.source, " or {source}");
+        }
+        if self.value.as_deref() != value {
+            self.value = None;
+        }
+    }
+}
+
 /// A template of the variables that the application's programs read: `.env.example`.
 ///
 /// It is for people who run one of the programs by hand, and for importing: secrets are empty.
@@ -92,37 +109,34 @@ fn collect(manifest: &Manifest) -> BTreeMap<String, Variable> {
         for (name, value) in env {
             let variable = used(&mut all, name, user);
             match &value.value {
-                EnvValue::Text(text) => {
-                    "text".clone_into(&mut variable.source);
-                    variable.value = Some(text.clone());
+                EnvValue::Text(text) => variable.holds("text", Some(text)),
+                EnvValue::Address { section, part: Some(part) } => {
+                    variable.holds(&format!("the `{part}` address of `{section}`"), None);
                 }
-                EnvValue::Address { section, part } => {
-                    variable.source = match part {
-                        Some(part) => format!("`{part}` of `{section}`"),
-                        None => format!("the address of `{section}`"),
-                    };
+                EnvValue::Address { section, part: None } => {
+                    variable.holds(&format!("the address of `{section}`"), None);
                 }
                 EnvValue::Secret(secret) => {
-                    variable.source = format!("the secret `{secret}`");
+                    variable.holds(&format!("the secret `{secret}`"), None);
                     variable.doc = doc(manifest, secret);
                 }
             }
         }
         for name in secrets {
             let variable = used(&mut all, name, user);
-            "a secret".clone_into(&mut variable.source);
+            variable.holds("a secret", None);
             variable.doc = doc(manifest, name);
         }
     }
     for volume in &manifest.volumes {
         let variable = used(&mut all, &volume.variable(), &volume.of);
-        variable.source = format!("the directory of the volume `{}`", volume.name.value);
+        variable.holds(&format!("the directory of the volume `{}`", volume.name.value), None);
     }
     for flag in &manifest.flags {
         for service in &manifest.services {
             let variable = used(&mut all, &flag.variable(), &service.name);
-            variable.source = format!("the flag `{}`", flag.name.value);
-            variable.value = Some(flag.value.to_string());
+            let value = flag.value.to_string();
+            variable.holds(&format!("the flag `{}`", flag.name.value), Some(&value));
         }
     }
     for (name, expectation) in manifest.services.iter().flat_map(|service| &service.expects) {

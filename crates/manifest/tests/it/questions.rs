@@ -145,7 +145,7 @@ fn variables_are_written_for_people() {
     let text = "format = 1\napp = \"shop\"\n\
         [service.api]\nrun = \"a\"\nenv = { DATABASE_URL = \"@db\", LOG = \"a b\" }\n\
         secrets = [\"JWT_SECRET\"]\nexpects = { JWT_SECRET = \"text min 32\" }\n\
-        [service.web]\nrun = \"b\"\nenv = { API_URL = \"@api\", TOKEN = \"$JWT_SECRET\" }\n\
+        [service.web]\nrun = \"b\"\nenv = { API_URL = \"@api\", TOKEN = \"$JWT_SECRET\", LOG = \"b\" }\n\
         [database.db]\nengine = \"postgres\"\n[flags]\nnew-look = true\n\
         [volume.files]\nof = \"api\"\n\
         [secret]\nJWT_SECRET = { doc = \"Signs tokens\" }\n";
