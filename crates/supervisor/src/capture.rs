@@ -103,6 +103,12 @@ impl Lines {
     }
 
     fn take(&mut self, chunk: &[u8]) {
+        // Text that would be dropped is not formatted first: whoever writes that much is not to
+        // wait for it.
+        if self.output.disk.as_ref().is_some_and(Disk::is_full) {
+            self.drop_lines(chunk);
+            return;
+        }
         let head = format!("{} {} ", timestamp(Timestamp::now()), self.stream);
         let mut text = Vec::with_capacity(chunk.len() * 2);
         let mut count = 0;
@@ -116,6 +122,21 @@ impl Lines {
         }
         self.extend(rest);
         self.send(text, count);
+    }
+
+    fn drop_lines(&mut self, chunk: &[u8]) {
+        let Some(last) = memchr::memrchr(b'\n', chunk) else {
+            self.extend(chunk);
+            return;
+        };
+        let (lines, rest) = chunk.split_at(last);
+        let count = memchr::memchr_iter(b'\n', lines).count() as u64 + 1;
+        self.remember(lines, 0);
+        self.partial.clear();
+        self.cutting = false;
+        self.extend(rest.get(1..).unwrap_or_default());
+        self.lost += count;
+        self.output.tail().dropped += count;
     }
 
     fn extend(&mut self, part: &[u8]) {
@@ -146,7 +167,7 @@ impl Lines {
         if count == 0 {
             return;
         }
-        self.remember(&text);
+        self.remember(&text, 2);
         let output = &self.output;
         let mut whole = text;
         if 0 < self.lost {
@@ -164,15 +185,16 @@ impl Lines {
         }
     }
 
-    /// Only the last few of a chunk can be among the last few of all.
-    fn remember(&self, text: &[u8]) {
+    /// Only the last few of a chunk can be among the last few of all. So many words stand before
+    /// each line's own: the time and the stream.
+    fn remember(&self, text: &[u8], words: usize) {
         let body = text.strip_suffix(b"\n").unwrap_or(text);
         let mut newest: Vec<String> = body
             .rsplit(|byte| *byte == b'\n')
             .take(LAST_LINES)
             .map(|line| {
-                // After the time and the stream.
-                let line = line.splitn(3, |byte| *byte == b' ').nth(2).unwrap_or_default();
+                let mut parts = line.splitn(words + 1, |byte| *byte == b' ');
+                let line = parts.nth(words).unwrap_or_default();
                 String::from_utf8_lossy(line).chars().take(LAST_LINE_LENGTH).collect()
             })
             .collect();

@@ -78,6 +78,11 @@ impl Disk {
         Ok(Self { orders, waiting })
     }
 
+    /// Whether lines would be dropped now.
+    pub(crate) fn is_full(&self) -> bool {
+        WAITING < self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Hands over formatted lines; `false` when they were dropped.
     pub(crate) fn append(
         &self,
@@ -87,7 +92,8 @@ impl Disk {
         lines: u64,
     ) -> bool {
         let bytes = text.len();
-        if WAITING < self.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes {
+        // Up to one chunk more than the bound, so that a full queue is seen before formatting.
+        if WAITING + bytes < self.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes {
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             return false;
         }

@@ -95,8 +95,22 @@ pub(crate) fn read(state: &Path) -> Result<Option<Record>, RecordError> {
 }
 
 impl Supervision {
+    /// Writes the record at once, before anything is started: with the run's name alone, whoever
+    /// cleans up finds everything that has its marker or is in its cgroups.
+    pub(crate) fn record_first(&mut self, file: &StateFile) -> Result<(), StateFileError> {
+        self.recorded = self.recorded_now();
+        file.write(&self.recorded)
+    }
+
     /// Writes the record if anything changed.
     pub(crate) fn record(&mut self) {
+        let content = self.recorded_now();
+        if content != self.recorded && self.disk.record(content.clone()) {
+            self.recorded = content;
+        }
+    }
+
+    fn recorded_now(&self) -> Vec<u8> {
         let own = std::process::id();
         let mut processes: Vec<RecordedProcess> = self
             .lives
@@ -134,10 +148,7 @@ impl Supervision {
                 .collect(),
             sockets: vec![self.runtime.join(SOCKET)],
         };
-        let Ok(content) = serde_json::to_vec(&record) else { return };
-        if content != self.recorded && self.disk.record(content.clone()) {
-            self.recorded = content;
-        }
+        serde_json::to_vec(&record).expect("a record is plain data")
     }
 }
 

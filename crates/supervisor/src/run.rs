@@ -195,6 +195,8 @@ fn begin(
         watch_pipe(&mut supervision, leash, Event::LeashEnded)
             .map_err(system("watch the leash"))?;
     }
+    let record = record::file(&options.state);
+    supervision.record_first(&record).map_err(RecordError::from)?;
     accept(&mut supervision, listener, sender.clone());
     for process in options.platform {
         supervision.add_worker(process);

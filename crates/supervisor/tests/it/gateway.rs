@@ -5,12 +5,18 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use supervisor::{Changed, Refusal, RequestError};
 
-use crate::stage::{Stage, apply, listening, now, port, signal, status_when};
+use crate::stage::{PATIENCE, Stage, apply, listening, now, port, signal, status_when};
 
-/// Connects, and waits for the answer: the gateway's process id.
+fn connect(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"hello").unwrap();
+    stream
+}
+
+/// Waits for the answer: the gateway's process id.
 fn ask(mut stream: TcpStream) -> u32 {
     let mut answer = String::new();
-    stream.write_all(b"hello").unwrap();
     stream.read_to_string(&mut answer).unwrap();
     answer.parse().unwrap()
 }
@@ -30,14 +36,13 @@ async fn a_connection_made_while_the_gateway_is_dead_is_served_by_the_next() {
     let address = port();
     apply(&supervisor, listening(1, &[("web", address)])).await;
     let first = gateway(&supervisor, None).await;
-    assert_eq!(ask(TcpStream::connect(address).unwrap()), first);
+    assert_eq!(ask(connect(address)), first);
     // Stopped, it cannot accept any more, so that what follows waits in the sockets' queues.
     signal(first, 19);
-    let waiting: Vec<TcpStream> =
-        (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let waiting: Vec<TcpStream> = (0..20).map(|_| connect(address)).collect();
     let killed = now();
     signal(first, 9);
-    let during = TcpStream::connect(address).unwrap();
+    let during = connect(address);
     let second = ask(during);
     let elapsed = killed.elapsed();
     println!("a killed gateway serves again after {elapsed:?}");
@@ -56,7 +61,7 @@ async fn a_listener_comes_and_goes_with_the_plan() {
     apply(&supervisor, listening(1, &[("one", one)])).await;
     apply(&supervisor, listening(2, &[("one", one), ("two", two)])).await;
     let pid = gateway(&supervisor, None).await;
-    assert_eq!(ask(TcpStream::connect(two).unwrap()), pid);
+    assert_eq!(ask(connect(two)), pid);
     apply(&supervisor, listening(3, &[("two", two)])).await;
     let status = supervisor.status().await.unwrap();
     let names: Vec<&str> =

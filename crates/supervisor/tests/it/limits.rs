@@ -5,8 +5,8 @@ use supervisor::{MemorySource, Phase};
 
 use crate::stage::{Stage, apply, instance, instance_in, plan, status_when};
 
-/// Holds 200 MiB in the shell's own memory.
-const GREEDY: &str = "x=$(head -c 100000000 /dev/zero | tr '\\0' x); y=$x; sleep 600";
+/// Holds 100 MB in the shell's own memory.
+const GREEDY: &str = "x=$(head -c 50000000 /dev/zero | tr '\\0' x); y=$x; sleep 600";
 
 async fn reason_of_death(cgroups: bool) -> (String, Vec<String>) {
     let stage = Stage::new(|setting| setting.cgroups = cgroups);

@@ -57,7 +57,8 @@ async fn a_follower_sees_what_is_written_from_now_on() {
 
 fn flood(done: &Path) -> String {
     // 64 MiB of output: a thousand pipes' worth.
-    format!("head -c 67108864 /dev/zero | tr '\\0' '\\n'; echo 1 > {}; {FOREVER}", done.display())
+    let line = "a line of output that is as long as one that a service would write in earnest";
+    format!("yes '{line}' | head -c 67108864; echo 1 > {}; {FOREVER}", done.display())
 }
 
 #[tokio::test]
