@@ -8,6 +8,7 @@
 mod chunked;
 mod field;
 mod host;
+pub mod laws;
 mod path;
 mod request;
 mod response;
