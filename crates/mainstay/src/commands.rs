@@ -10,12 +10,15 @@ mod schema;
 mod secret;
 mod why;
 
+use std::process::ExitCode;
+
 use clap::Subcommand;
 
 use crate::cli::{Cli, Globals};
 use crate::env::Env;
-use crate::failure::Outcome;
+use crate::failure::Failure;
 use crate::output::Output;
+use crate::processes::{self, Process};
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -38,6 +41,9 @@ pub(crate) enum Command {
     Completions(completions::CompletionsArgs),
     /// Write manual pages
     Man(man::ManArgs),
+    /// What this binary becomes when another process of its own starts it
+    #[command(flatten)]
+    Process(Process),
 }
 
 /// What a command is given besides its arguments.
@@ -52,9 +58,9 @@ pub(crate) struct Context {
 }
 
 /// Runs the command that was typed.
-pub(crate) fn run(cli: Cli, env: Env, output: Output) -> Outcome {
+pub(crate) fn run(cli: Cli, env: Env, output: Output) -> Result<ExitCode, Failure> {
     let context = Context { globals: cli.globals, env, output };
-    match cli.command {
+    let outcome = match cli.command {
         Command::Init(args) => init::run(&context, &args),
         Command::Check(args) => check::run(&context, &args),
         Command::Why(args) => why::run(&context, &args),
@@ -64,5 +70,7 @@ pub(crate) fn run(cli: Cli, env: Env, output: Output) -> Outcome {
         Command::Schema(args) => schema::run(&context, &args),
         Command::Completions(args) => completions::run(&context, &args),
         Command::Man(args) => man::run(&context, &args),
-    }
+        Command::Process(process) => return processes::run(&context, process),
+    };
+    outcome.map(ExitCode::from)
 }

@@ -4,8 +4,8 @@
 //! How anything works is known below.
 
 mod cli;
+mod client;
 mod commands;
-#[expect(dead_code, reason = "the admin API serves it")]
 mod console;
 mod detect;
 mod draft;
@@ -16,7 +16,9 @@ mod failure;
 mod machine;
 mod output;
 mod place;
+mod processes;
 mod project;
+mod server;
 mod text;
 
 use std::panic;
@@ -38,10 +40,10 @@ fn main() -> ExitCode {
     let output = Output::new(cli.globals.json, !(env.plain || cli.globals.no_color));
     say_so_when_it_is_our_fault(output);
     let ended = panic::catch_unwind(|| {
-        commands::run(cli, env, output).unwrap_or_else(|failure| failure.tell(&output))
+        commands::run(cli, env, output).unwrap_or_else(|failure| failure.tell(&output).into())
     });
     // The hook has told it.
-    ended.unwrap_or(Exit::Bug).into()
+    ended.unwrap_or_else(|_told| Exit::Bug.into())
 }
 
 /// A command line that makes no sense, or one that asks for help.
