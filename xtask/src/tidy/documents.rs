@@ -5,7 +5,20 @@ use super::{Finding, Repo, Rule};
 /// What a path of this repository starts with.
 const TREES: &[&str] = &[".cargo/", ".ci/", "crates/", "docs/", "examples/", "fuzz/", "xtask/"];
 
+/// Where commands are, one file each.
+const COMMANDS: &str = "crates/mainstay/src/commands/";
+
 pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "commands-in-documents",
+        remedy: "name a command that exists; one file in crates/mainstay/src/commands each",
+        check: commands,
+        wrong: &[("README.md", "```sh\nmainstay rise\n```\nor `mainstay fall --data`\n")],
+        right: &[
+            ("README.md", "```sh\nmainstay up   # all\n```\n`mainstay --help`, mainstay rises.\n"),
+            ("crates/mainstay/src/commands/up.rs", ""),
+        ],
+    },
     Rule {
         name: "paths-in-documents",
         remedy: "correct the path, or do not write about what is not there yet",
@@ -52,6 +65,24 @@ fn links(repo: &Repo) -> Vec<Finding> {
                 target.is_empty() || target.contains("://") || target.starts_with("mailto:");
             if !outside && !exists(repo, &resolved(file, target)) {
                 findings.push(Finding::new(file, number, format!("`{target}` does not exist")));
+            }
+        }
+    }
+    findings
+}
+
+fn commands(repo: &Repo) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (file, text) in repo.select(&["README.md", "docs/guides/", "examples/"], ".md") {
+        for (number, line) in (1..).zip(text.lines()) {
+            let spans = line.split('`').skip(1).step_by(2);
+            for span in spans.chain([line]) {
+                let Some(rest) = span.strip_prefix("mainstay ") else { continue };
+                let name: String = rest.chars().take_while(char::is_ascii_lowercase).collect();
+                let known = repo.paths.contains(&format!("{COMMANDS}{name}.rs"));
+                if !name.is_empty() && !known {
+                    findings.push(Finding::new(file, number, format!("no command `{name}`")));
+                }
             }
         }
     }
