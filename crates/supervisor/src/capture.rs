@@ -64,7 +64,8 @@ impl Output {
 
     /// Reads a pipe to its end. Safe to drop; what was not read by then is lost.
     pub(crate) async fn capture(self, pipe: pipe::Receiver, stream: Stream) {
-        let mut lines = Lines { output: self, stream, partial: Vec::new(), cutting: false, lost: 0 };
+        let mut lines =
+            Lines { output: self, stream, partial: Vec::new(), cutting: false, lost: 0 };
         loop {
             if pipe.readable().await.is_err() {
                 break;

@@ -57,6 +57,16 @@ impl Cgroups {
                 }
             }
         }
+        // What is allowed is only known by doing it: the files' owners do not tell.
+        if !can_enter(&roots) {
+            roots.retain(|root| {
+                let entered = can_enter(std::slice::from_ref(root));
+                if !entered {
+                    remove_tree(&root.1);
+                }
+                entered
+            });
+        }
         Self { roots }
     }
 
@@ -72,6 +82,8 @@ impl Cgroups {
         let mut directories = Vec::new();
         for (kind, root) in &self.roots {
             let directory = root.join(crate::log_line::file_name(name));
+            // One that is left, empty, may have other limits.
+            fs::remove_dir(&directory).ok();
             match fs::create_dir(&directory) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => directories.push((*kind, directory)),
@@ -269,18 +281,13 @@ impl Mount {
                 let passed = fs::read_to_string(base.join("cgroup.subtree_control"));
                 if passed.is_ok_and(|passed| passed.contains("memory"))
                     && let Some(root) = make(base)
-                    && can_enter(&root)
+                    && can_enter(&[(kind, root.clone())])
                 {
                     return Some(root);
                 }
             }
         }
-        let root = make(self.candidates.first()?)?;
-        if can_enter(&root) {
-            return Some(root);
-        }
-        fs::remove_dir(&root).ok();
-        None
+        make(self.candidates.first()?)
     }
 }
 
@@ -291,9 +298,14 @@ fn pass_controllers(directory: &Path) {
     }
 }
 
-/// Being allowed to make a directory does not mean being allowed to move a process there.
-fn can_enter(root: &Path) -> bool {
-    OpenOptions::new().write(true).open(root.join("cgroup.procs")).is_ok()
+/// Whether a child can be put there.
+fn can_enter(roots: &[(Kind, PathBuf)]) -> bool {
+    let trial = |(kind, root): &(Kind, PathBuf)| (*kind, root.join("trial"));
+    let cgroup = Cgroup { directories: roots.iter().map(trial).collect() };
+    let made = cgroup.directories.iter().all(|(_, directory)| fs::create_dir(directory).is_ok());
+    let entered = made && cgroup.entrances().and_then(crate::sys::try_to_enter).is_ok();
+    cgroup.remove();
+    entered
 }
 
 fn write(directory: &Path, file: &str, value: &str) -> io::Result<()> {

@@ -29,21 +29,13 @@ pub(crate) type Ticket = u64;
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Start a process.
-    Start {
-        ticket: Ticket,
-        launch: Box<Launch>,
-    },
+    Start { ticket: Ticket, launch: Box<Launch> },
     /// Somebody exited.
     Reap,
     /// Ask a process group to stop; what it leaves behind may take its time.
-    Stop {
-        ticket: Ticket,
-        signal: i32,
-    },
+    Stop { ticket: Ticket, signal: i32 },
     /// Kill a process and everything it started.
-    Kill {
-        ticket: Ticket,
-    },
+    Kill { ticket: Ticket },
 }
 
 /// What happened to a child.
@@ -271,9 +263,7 @@ fn remains(leader: u32, name: &str, cgroup: &Cgroup) -> Vec<Process> {
     let mut roots = HashSet::from([leader]);
     for process in &all {
         let orphan = process.parent == own && process.pid != leader;
-        if process.group == leader
-            || (orphan && process_table::has_marker(process.pid, &marker))
-        {
+        if process.group == leader || (orphan && process_table::has_marker(process.pid, &marker)) {
             roots.insert(process.pid);
         }
     }

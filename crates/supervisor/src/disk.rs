@@ -97,8 +97,7 @@ impl Disk {
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             return false;
         }
-        let order =
-            Order::Append { id: Arc::clone(id), service: Arc::clone(service), text, lines };
+        let order = Order::Append { id: Arc::clone(id), service: Arc::clone(service), text, lines };
         let taken = self.orders.try_send(order).is_ok();
         if !taken {
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);

@@ -43,8 +43,8 @@ impl Supervision {
         let Some(instance) = self.instances.get(id) else { return };
         let probes = &instance.plan.probes;
         // Whoever has passed a startup probe listens already.
-        let asked =
-            probes.readiness.is_some() || (probes.startup.is_none() && instance.plan.address.is_some());
+        let asked = probes.readiness.is_some()
+            || (probes.startup.is_none() && instance.plan.address.is_some());
         if asked {
             self.probe(ticket, ProbeKind::Readiness);
         } else {
@@ -165,7 +165,8 @@ impl Supervision {
             (ProbeKind::Startup, Err(reason)) => instance.reason = Some(reason),
             (ProbeKind::Readiness, result) => {
                 self.readiness(&id, result);
-                let declared = self.instances.get(&id).map(|one| one.plan.probes.readiness.is_some());
+                let declared =
+                    self.instances.get(&id).map(|one| one.plan.probes.readiness.is_some());
                 if declared == Some(false) && !starting {
                     return;
                 }

@@ -72,11 +72,7 @@ pub(crate) struct Health {
 
 impl Supervision {
     /// Carries out a plan.
-    pub(crate) fn apply(
-        &mut self,
-        plan: &SupervisorPlan,
-        changed: Changed,
-    ) -> Result<(), Refusal> {
+    pub(crate) fn apply(&mut self, plan: &SupervisorPlan, changed: Changed) -> Result<(), Refusal> {
         if self.stop.is_some() {
             return Err(Refusal::Stopping);
         }
@@ -132,8 +128,7 @@ impl Supervision {
         if self.stop.is_some() {
             return Err(Refusal::Stopping);
         }
-        let instance =
-            self.instances.get(id).ok_or_else(|| Refusal::NoInstance(id.to_owned()))?;
+        let instance = self.instances.get(id).ok_or_else(|| Refusal::NoInstance(id.to_owned()))?;
         let plan = match &instance.wish {
             Wish::Restart(plan) => plan.clone(),
             Wish::Run | Wish::Remove | Wish::Stop => instance.later.clone(),
@@ -326,13 +321,7 @@ impl Supervision {
     }
 
     /// The process has ended.
-    pub(crate) fn instance_ended(
-        &mut self,
-        id: &str,
-        ticket: Ticket,
-        live: &Live,
-        ended: Ended,
-    ) {
+    pub(crate) fn instance_ended(&mut self, id: &str, ticket: Ticket, live: &Live, ended: Ended) {
         let (at, now) = (self.wall(), self.clock.now());
         let Some(instance) = self.instances.get_mut(id) else { return };
         if instance.ticket != Some(ticket) {

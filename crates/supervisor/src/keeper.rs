@@ -18,8 +18,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use base::Secret;
-use rustix::process::{Pid, Signal, WaitOptions};
 use runtime::SystemClock;
+use rustix::process::{Pid, Signal, WaitOptions};
 
 use crate::capture::Output;
 use crate::cgroup::Cgroups;

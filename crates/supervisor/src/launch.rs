@@ -188,9 +188,8 @@ fn explain(
     source: io::Error,
 ) -> LaunchError {
     let executable = |path: &Path| {
-        fs::metadata(path).is_ok_and(|file| {
-            file.is_file() && file.permissions().mode() & 0o111 != 0
-        })
+        fs::metadata(path)
+            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     };
     match source.kind() {
         io::ErrorKind::NotFound if !directory.exists() => LaunchError::NoDirectory(directory),

@@ -43,8 +43,8 @@ mod usage;
 
 pub use client::{ConnectError, Events, RequestError, Supervisor};
 pub use event::{EventKind, InstanceEvent, JobEvent, PlatformEvent, SupervisorEvent, Update};
-pub use keeper::keep;
 pub use job::{JobEnd, JobResult};
+pub use keeper::keep;
 pub use listeners::GatewayMessage;
 pub use lock::LockError;
 pub use options::{Options, PlatformProcess, Rotation};
@@ -57,5 +57,5 @@ pub use status::{
     SupervisorStatus,
 };
 pub use stop::StopProgress;
-pub use sys::take_inherited;
 pub use sweep::{Proof, SweepError, SweptProcess, sweep};
+pub use sys::take_inherited;

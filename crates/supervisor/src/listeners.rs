@@ -144,8 +144,7 @@ impl Listeners {
     }
 
     fn pass(&self, name: &str, listener: &Listener) {
-        let message =
-            GatewayMessage::Open { listener: name.to_owned(), address: listener.address };
+        let message = GatewayMessage::Open { listener: name.to_owned(), address: listener.address };
         let sockets: Vec<BorrowedFd<'_>> =
             listener.sockets.iter().map(|socket| socket.as_fd()).collect();
         self.tell(&message, &sockets);

@@ -15,8 +15,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use regex::Regex;
 
-pub use crate::log_line::{LogLine, Stream};
 use crate::log_line::{LONGEST, id_of, parse};
+pub use crate::log_line::{LogLine, Stream};
 
 /// How often a follower looks for more.
 const LOOK: Duration = Duration::from_millis(100);
@@ -233,9 +233,8 @@ fn wanted<'a>(line: &'a str, filter: &Filter) -> Option<(Timestamp, Stream, &'a 
 fn is_too_old(file: &File, since: Option<Timestamp>) -> bool {
     let Some(since) = since else { return false };
     file.metadata().is_ok_and(|file| {
-        Timestamp::from_second(file.mtime()).is_ok_and(|written| {
-            written < since - jiff::SignedDuration::from_secs(2)
-        })
+        Timestamp::from_second(file.mtime())
+            .is_ok_and(|written| written < since - jiff::SignedDuration::from_secs(2))
     })
 }
 

@@ -51,10 +51,8 @@ pub(crate) fn exclusive(address: SocketAddr) -> io::Result<Socket> {
 /// Another user's process can only be named by root.
 #[must_use]
 pub fn port_holder(address: SocketAddr) -> Option<PortHolder> {
-    let sockets: HashSet<String> = listening_inodes(address)
-        .into_iter()
-        .map(|inode| format!("socket:[{inode}]"))
-        .collect();
+    let sockets: HashSet<String> =
+        listening_inodes(address).into_iter().map(|inode| format!("socket:[{inode}]")).collect();
     if sockets.is_empty() {
         return None;
     }

@@ -99,8 +99,10 @@ mod tests {
         let mut tasks = runtime::TaskGroup::new();
         tasks.spawn("answer", async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 512];
-            stream.read(&mut request).await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                stream.read_buf(&mut request).await.unwrap();
+            }
             stream.write_all(answer).await.unwrap();
         });
         ask(Question::Http("/ready".to_owned()), address, Duration::from_secs(5)).await

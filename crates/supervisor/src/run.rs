@@ -91,8 +91,7 @@ pub fn run(mut options: Options) -> Result<ExitCode, RunError> {
     }
     let mut lock = Lock::take(&options.state, PREDECESSOR)?;
     sweep_locked(&options.state, &options.runtime)?;
-    let cgroups =
-        if options.cgroups { Cgroups::make(&options.run_id) } else { Cgroups::default() };
+    let cgroups = if options.cgroups { Cgroups::make(&options.run_id) } else { Cgroups::default() };
     let (keeper_ends, keeper_lives) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
         .map_err(|error| system("make a pipe")(error.into()))?;
     let own = rustix::process::getpid();
@@ -226,14 +225,13 @@ fn watch_signals(supervision: &mut Supervision, sender: &mpsc::Sender<Event>) ->
     Ok(())
 }
 
-/// Waits for the other end of a pipe to be closed, which is all it is for.
+/// Waits for the other end of a pipe to be closed; a byte from there lets go of it for good.
 fn watch_pipe(supervision: &mut Supervision, end: OwnedFd, event: Event) -> io::Result<()> {
     use tokio::io::AsyncReadExt as _;
     let mut pipe = pipe::Receiver::from_owned_fd(end)?;
     supervision.tasks.spawn("pipe", async move {
-        let mut ignored = [0; 64];
-        while pipe.read(&mut ignored).await.is_ok_and(|read| 0 < read) {}
-        Some(event)
+        let let_go = pipe.read(&mut [0; 1]).await.is_ok_and(|read| 0 < read);
+        (!let_go).then_some(event)
     });
     Ok(())
 }
@@ -260,7 +258,6 @@ fn accept(supervision: &mut Supervision, listener: UnixListener, sender: mpsc::S
 /// Everything was stopped: makes sure of it, says so, and leaves nothing.
 async fn end(supervision: &mut Supervision) {
     supervision.listeners.close();
-    supervision.keeper.pipe = None;
     let clock = supervision.clock;
     let begun = clock.now();
     while clock.now().saturating_sub(begun) < PREDECESSOR {
@@ -277,6 +274,8 @@ async fn end(supervision: &mut Supervision) {
         supervision.children.order(Order::Reap);
         pause_for(Duration::from_millis(1));
     }
+    // Not before the second keeper is gone, which would take this for the supervisor's death.
+    supervision.keeper.pipe = None;
     supervision.cgroups.remove();
     supervision.disk.flush();
     std::fs::remove_file(supervision.runtime.join(SOCKET)).ok();
@@ -285,9 +284,7 @@ async fn end(supervision: &mut Supervision) {
         asker.reply(Reply::Done);
     }
     let begun = clock.now();
-    while askers.iter().any(server::Asker::waits)
-        && clock.now().saturating_sub(begun) < FAREWELL
-    {
+    while askers.iter().any(server::Asker::waits) && clock.now().saturating_sub(begun) < FAREWELL {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -6,9 +6,11 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc};
 
 use crate::protocol::{Numbered, Reply, Request};
 use crate::supervision::Event;
@@ -21,12 +23,18 @@ const WAITING: usize = 8192;
 pub(crate) struct Asker {
     id: u64,
     replies: mpsc::Sender<Numbered<Reply>>,
+    /// Tells the connection that a reply found no room.
+    overflow: Arc<Notify>,
 }
 
 impl Asker {
     /// Replies; `false` when nobody reads any more, or not fast enough.
     pub(crate) fn reply(&self, body: Reply) -> bool {
-        self.replies.try_send(Numbered { id: self.id, body }).is_ok()
+        let sent = self.replies.try_send(Numbered { id: self.id, body });
+        if matches!(sent, Err(TrySendError::Full(_))) {
+            self.overflow.notify_one();
+        }
+        sent.is_ok()
     }
 
     /// Whether something was not written yet.
@@ -53,12 +61,15 @@ pub(crate) async fn serve(stream: UnixStream, events: mpsc::Sender<Event>) -> Op
     let (replies, mut waiting) = mpsc::channel::<Numbered<Reply>>(WAITING);
     // The queue lives as long as somebody may still write to it: this task, or whoever was asked.
     let mut replies = Some(replies);
+    let overflow = Arc::new(Notify::new());
     loop {
         tokio::select! {
+            biased;
+            () = overflow.notified() => return None,
             request = reader.read::<Numbered<Request>>(), if replies.is_some() => match request {
                 Ok(Some(Numbered { id, body })) => {
                     let queue = replies.clone()?;
-                    let asker = Asker { id, replies: queue };
+                    let asker = Asker { id, replies: queue, overflow: Arc::clone(&overflow) };
                     events.send(Event::Asked { asker, request: body }).await.ok()?;
                 }
                 // It may still wait for an answer after it has closed its own side.
@@ -67,5 +78,24 @@ pub(crate) async fn serve(stream: UnixStream, events: mpsc::Sender<Event>) -> Op
             },
             reply = waiting.recv() => writer.write(&reply?).await.ok()?,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_does_not_keep_up_is_disconnected() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (sender, mut events) = mpsc::channel(1);
+        let mut tasks = runtime::TaskGroup::new();
+        tasks.spawn("connection", serve(theirs, sender));
+        let (mut reader, mut writer) = runtime::split(ours);
+        writer.write(&Numbered { id: 7, body: Request::Status }).await.unwrap();
+        let Some(Event::Asked { asker, .. }) = events.recv().await else { panic!() };
+        while asker.reply(Reply::Done) {}
+        while reader.read::<Numbered<Reply>>().await.is_ok_and(|reply| reply.is_some()) {}
+        assert!(!asker.reply(Reply::Done));
     }
 }

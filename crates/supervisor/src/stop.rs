@@ -74,8 +74,7 @@ impl Supervision {
             return;
         }
         let askers = asker.into_iter().collect();
-        self.stop =
-            Some(Stop { askers, stage: Stage::Gateway, hurried: false, advancing: false });
+        self.stop = Some(Stop { askers, stage: Stage::Gateway, hurried: false, advancing: false });
         self.tell_progress(StopProgress::Draining);
         let gateways: Vec<String> = self
             .workers

@@ -91,6 +91,8 @@ pub(crate) struct Live {
     pub(crate) input: Option<Secret>,
     pub(crate) ended: Option<Ended>,
     pub(crate) pipes: u8,
+    /// How often the kernel had killed something in its cgroup when last looked at.
+    pub(crate) memory_kills: u64,
     /// Why the supervisor killed it, if it did.
     pub(crate) killed: Option<String>,
 }
@@ -362,7 +364,9 @@ impl Supervision {
             let event = JobEvent::OutputDropped { lines };
             self.tell(EventKind::Job { job: id.to_owned(), service, event });
         } else {
-            self.notice(format!("lines of the log of `{id}` are missing: the disk did not keep up"));
+            self.notice(format!(
+                "lines of the log of `{id}` are missing: the disk did not keep up"
+            ));
         }
     }
 
@@ -376,6 +380,7 @@ impl Supervision {
             start: 0,
             started_at: self.wall(),
             output,
+            memory_kills: launch.cgroup.out_of_memory_kills(),
             cgroup: launch.cgroup.clone(),
             input: None,
             ended: None,

@@ -90,6 +90,22 @@ pub(crate) fn confine(command: &mut Command, confinement: Confinement) {
     unsafe { command.pre_exec(enter) };
 }
 
+/// Starts a child that enters control groups and does nothing else.
+pub(crate) fn try_to_enter(cgroups: Vec<OwnedFd>) -> io::Result<()> {
+    let confinement = Confinement {
+        parent: rustix::process::getpid(),
+        cgroups,
+        data_limit: None,
+        user: None,
+        directory: CString::from(c"/"),
+        inherited: None,
+        dies_with_parent: true,
+    };
+    let mut command = Command::new("/bin/true");
+    confine(&mut command, confinement);
+    command.status().map(drop)
+}
+
 /// Takes over the channel that a process with `sockets` finds at descriptor 3.
 ///
 /// To be called first thing and once, by a program that was started with it.

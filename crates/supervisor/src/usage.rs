@@ -7,6 +7,7 @@ use std::time::Duration;
 use base::{Bytes, Clock as _};
 
 use crate::children::Ticket;
+use crate::event::InstanceEvent;
 use crate::process_table::{self, Process};
 use crate::record::RecordedProcess;
 use crate::status::{Memory, MemorySource};
@@ -98,6 +99,7 @@ impl Supervision {
         self.sample_platform(now);
         self.note_descendants(&table);
         self.count_dropped();
+        self.count_memory_kills();
         for (id, limit, used) in excesses {
             let reason = format!("memory limit of {limit} exceeded: it uses {used}");
             self.kill_instance(&id, reason, true);
@@ -140,6 +142,24 @@ impl Supervision {
                 what: process.name.clone(),
             })
             .collect();
+    }
+
+    /// The kernel may kill one process of many, and the instance goes on without it.
+    fn count_memory_kills(&mut self) {
+        let mut hit = Vec::new();
+        for live in self.lives.values_mut() {
+            let Owner::Instance(id) = &live.owner else { continue };
+            let kills = live.cgroup.out_of_memory_kills();
+            if live.memory_kills < kills && live.ended.is_none() {
+                hit.push((id.clone(), kills - live.memory_kills));
+            }
+            live.memory_kills = kills;
+        }
+        for (id, kills) in hit {
+            let text =
+                format!("the kernel killed {kills} of the processes of `{id}` at its memory limit");
+            self.tell_instance(&id, InstanceEvent::LimitNotice { text });
+        }
     }
 
     fn count_dropped(&mut self) {

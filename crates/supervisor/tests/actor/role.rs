@@ -15,6 +15,10 @@ pub(crate) enum Role {
 
 /// The supervisor's options, as far as tests vary them.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent options, each named where it is set"
+)]
 pub(crate) struct Setting {
     pub(crate) state: PathBuf,
     pub(crate) runtime: PathBuf,

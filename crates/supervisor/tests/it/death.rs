@@ -33,8 +33,10 @@ async fn supervisor_dies(cgroups: bool, user: Option<UserPlan>) {
     let mut one = instance("api-1", &family(&directory));
     one.command.user = user;
     apply(&supervisor, plan(1, vec![one])).await;
-    let mut pids: Vec<u32> =
-        ["child", "grandchild", "escaped"].iter().map(|name| number_in(&directory.join(name))).collect();
+    let mut pids: Vec<u32> = ["child", "grandchild", "escaped"]
+        .iter()
+        .map(|name| number_in(&directory.join(name)))
+        .collect();
     let status = supervisor.status().await.unwrap();
     pids.extend(status.platform.iter().filter_map(|process| process.pid));
     assert!(pids.iter().all(|pid| alive(*pid)));

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use supervisor::{Changed, Refusal, RequestError};
 
-use crate::stage::{PATIENCE, Stage, apply, listening, now, port, signal, status_when};
+use crate::stage::{PATIENCE, Stage, apply, eventually, listening, now, port, signal, status_when};
 
 fn connect(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -39,6 +39,14 @@ async fn a_connection_made_while_the_gateway_is_dead_is_served_by_the_next() {
     assert_eq!(ask(connect(address)), first);
     // Stopped, it cannot accept any more, so that what follows waits in the sockets' queues.
     signal(first, 19);
+    eventually("every thread of it stands still", || {
+        let mut tasks = std::fs::read_dir(format!("/proc/{first}/task")).unwrap();
+        let stands = |task: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap();
+            stat.rsplit(')').next().unwrap().starts_with(" T")
+        };
+        tasks.all(|task| stands(task.unwrap())).then_some(())
+    });
     let waiting: Vec<TcpStream> = (0..20).map(|_| connect(address)).collect();
     let killed = now();
     signal(first, 9);
@@ -64,8 +72,7 @@ async fn a_listener_comes_and_goes_with_the_plan() {
     assert_eq!(ask(connect(two)), pid);
     apply(&supervisor, listening(3, &[("two", two)])).await;
     let status = supervisor.status().await.unwrap();
-    let names: Vec<&str> =
-        status.listeners.iter().map(|listener| listener.name.as_str()).collect();
+    let names: Vec<&str> = status.listeners.iter().map(|listener| listener.name.as_str()).collect();
     assert_eq!(names, ["two"]);
 }
 

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use base::Secret;
 use plan::{ProbeCheck, RestartPolicy, Template};
-use supervisor::{
-    Changed, EventKind, Events, InstanceEvent, Phase, StopProgress, Update,
-};
+use supervisor::{Changed, EventKind, Events, InstanceEvent, Phase, StopProgress, Update};
 
 use crate::stage::{
     Stage, alive, apply, eventually, instance, instance_in, number_in, plan, port, probe, shell,
@@ -45,7 +43,8 @@ async fn an_instance_that_keeps_exiting_is_named_once_with_its_last_lines() {
     let supervisor = stage.connect().await;
     let mut events = supervisor.events(None).await.unwrap();
     apply(&supervisor, plan(1, vec![instance("api-1", "echo no database >&2; exit 3")])).await;
-    let event = wait_for(&mut events, |event| matches!(event, InstanceEvent::CrashLoop { .. })).await;
+    let event =
+        wait_for(&mut events, |event| matches!(event, InstanceEvent::CrashLoop { .. })).await;
     let InstanceEvent::CrashLoop { exits, last_lines, .. } = event else { unreachable!() };
     assert_eq!(exits, 5);
     assert_eq!(last_lines, ["no database"]);
@@ -93,7 +92,8 @@ async fn readiness_follows_its_probe_and_liveness_ends_the_process() {
     let (ready, dead) = (stage.directory.path().join("ready"), stage.directory.path().join("dead"));
     let mut one = instance("api-1", FOREVER);
     let check = |script: String| ProbeCheck::Command { command: shell(&script) };
-    one.probes.readiness = Some(probe(check(format!("test -e {} || {{ echo not yet; exit 1; }}", ready.display()))));
+    one.probes.readiness =
+        Some(probe(check(format!("test -e {} || {{ echo not yet; exit 1; }}", ready.display()))));
     one.probes.liveness = Some(probe(check(format!("! test -e {}", dead.display()))));
     apply(&supervisor, plan(1, vec![one])).await;
     let starting = status_when(&supervisor, "it says why it is not ready", |status| {
@@ -129,10 +129,8 @@ async fn an_instance_that_ignores_the_signal_is_killed_after_its_deadline() {
     apply(&supervisor, plan(1, vec![one])).await;
     let pid = number_in(&path);
     apply(&supervisor, plan(2, Vec::new())).await;
-    status_when(&supervisor, "it is forgotten", |status| {
-        status.instances.is_empty().then_some(())
-    })
-    .await;
+    status_when(&supervisor, "it is forgotten", |status| status.instances.is_empty().then_some(()))
+        .await;
     assert!(!alive(pid));
 }
 

@@ -15,10 +15,7 @@ async fn both_die(cgroups: bool) {
     let mut stage = Stage::new(|setting| setting.cgroups = cgroups);
     let supervisor = stage.connect().await;
     let path = stage.directory.path().join("pid");
-    let script = format!(
-        "setsid /bin/sh -c 'echo $$ > {}; {FOREVER}' & {FOREVER}",
-        path.display()
-    );
+    let script = format!("setsid /bin/sh -c 'echo $$ > {}; {FOREVER}' & {FOREVER}", path.display());
     apply(&supervisor, plan(1, vec![instance("api-1", &script)])).await;
     let escaped = number_in(&path);
     let process = stage.supervisor_pid();

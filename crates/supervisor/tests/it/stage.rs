@@ -76,7 +76,8 @@ impl Stage {
 
     pub(crate) fn supervisor_pid(&self) -> u32 {
         eventually("the lock names its holder", || {
-            let pid: u32 = fs::read_to_string(self.setting.state.join("lock")).ok()?.parse().ok()?;
+            let pid: u32 =
+                fs::read_to_string(self.setting.state.join("lock")).ok()?.parse().ok()?;
             (pid != self.process.id()).then_some(pid)
         })
     }
@@ -246,9 +247,9 @@ pub(crate) fn signal(pid: u32, number: i32) {
 /// All processes of a run that still show its marker.
 pub(crate) fn with_marker(run: &str) -> HashSet<u32> {
     let marker = format!("MAINSTAY_RUN={run}");
-    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        entry.ok()?.file_name().to_str()?.parse::<u32>().ok()
-    });
+    let pids = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| {
         alive(*pid)
             && fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
