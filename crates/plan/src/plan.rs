@@ -66,7 +66,7 @@ impl Plan {
 pub struct ScheduledJobPlan {
     /// Its name.
     pub name: String,
-    /// Cron expression in five fields, in the machine's time zone; absent: run by hand.
+    /// Cron expression in five fields, in UTC; absent: run by hand.
     pub schedule: Option<String>,
     /// How often it is tried again after it failed.
     pub retries: u32,

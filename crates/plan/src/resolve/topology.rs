@@ -5,14 +5,19 @@ use manifest::{EnvValue, Manifest, Role};
 use super::references::{DEFAULT_LISTENER, listens};
 use crate::{EdgePlan, NodePlan, NodePlanKind};
 
+/// Listeners have names of their own, which a service may have as well.
+fn listener_node(name: &str) -> String {
+    format!("listener.{name}")
+}
+
 pub(super) fn nodes(manifest: &Manifest) -> Vec<NodePlan> {
     let mut nodes = Vec::new();
     if manifest.listeners.is_empty() && !manifest.routes.is_empty() {
-        nodes.push(node(DEFAULT_LISTENER, NodePlanKind::Listener, "loopback", 0));
+        nodes.push(node(&listener_node(DEFAULT_LISTENER), NodePlanKind::Listener, "loopback", 0));
     }
     for listener in &manifest.listeners {
         let address = listener.address.value.to_string();
-        nodes.push(node(&listener.name, NodePlanKind::Listener, &address, 0));
+        nodes.push(node(&listener_node(&listener.name), NodePlanKind::Listener, &address, 0));
     }
     for service in &manifest.services {
         let kind =
@@ -45,7 +50,7 @@ pub(super) fn edges(manifest: &Manifest) -> Vec<EdgePlan> {
         }
         for listener in listeners.iter().filter(|name| wanted.is_none_or(|one| one == **name)) {
             for path in &route.paths {
-                add(listener, &path.to, &path.path);
+                add(&listener_node(listener), &path.to, &path.path);
             }
         }
     }
