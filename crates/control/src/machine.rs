@@ -27,6 +27,8 @@ pub struct Invoker {
     pub path: OsString,
     /// `SUDO_UID`, of whoever became root to run it.
     pub sudo_uid: Option<u32>,
+    /// Variables that builds need to find their tools: `CARGO_HOME`, proxies.
+    pub build_environment: BTreeMap<String, String>,
 }
 
 /// Gathers everything but ports and secrets, which the caller adds.
@@ -64,6 +66,7 @@ pub(crate) fn observe(
         ports: BTreeMap::new(),
         data: data(manifest, &location.state),
         sources,
+        build_environment: invoker.build_environment.clone(),
         secrets: BTreeSet::new(),
     })
 }

@@ -123,7 +123,12 @@ impl Context<'_> {
         CommandPlan {
             program: self.program(program),
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
-            environment: BTreeMap::new(),
+            environment: self
+                .observed
+                .build_environment
+                .iter()
+                .map(|(name, value)| (name.clone(), Template::text(value)))
+                .collect(),
             directory: self.directory.clone(),
             user: self.observed.users.builds.clone(),
         }

@@ -26,6 +26,8 @@ pub struct Observed {
     pub data: BTreeMap<String, DataDirectory>,
     /// Digest of each service's sources, for those that are built.
     pub sources: BTreeMap<String, SourceDigest>,
+    /// Variables that builds need to find their tools: `CARGO_HOME`, proxies.
+    pub build_environment: BTreeMap<String, String>,
     /// Names of the secrets that have a value.
     pub secrets: BTreeSet<String>,
 }

@@ -7,6 +7,7 @@
 mod databases;
 mod gateway;
 mod jobs;
+mod memory;
 mod notices;
 mod references;
 mod services;
@@ -50,6 +51,7 @@ pub fn resolve(manifest: &Arc<Manifest>, observed: &Observed) -> (Option<Plan>, 
     resolver.resolve_jobs();
     resolver.resolve_gateway();
     resolver.flags();
+    resolver.found.extend(memory::check(manifest, observed));
     resolver.secrets();
     resolver.plan.nodes = topology::nodes(manifest);
     resolver.plan.edges = topology::edges(manifest);

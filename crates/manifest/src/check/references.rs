@@ -40,9 +40,6 @@ pub(super) fn addresses_exist(context: &Context<'_>, diagnostics: &mut Vec<Diagn
             diagnostics.extend(unknown_part(&address, "service", SERVICE_PARTS));
         } else if let Some(database) = context.databases.get(address.section) {
             diagnostics.extend(unknown_part(&address, database.role.section(), DATABASE_PARTS));
-            if address.part == Some("replica") && database.replicas.value == 0 {
-                diagnostics.push(no_replica(&address, database.replicas, database.span));
-            }
         } else {
             diagnostics.extend(unknown_address(context, &address));
         }
@@ -59,16 +56,6 @@ fn unknown_part(address: &AddressUse<'_>, section: &str, parts: &[&str]) -> Opti
         }
     };
     Some(Diagnostic::error("unknown-name", message).at(address.span, "").help(help))
-}
-
-fn no_replica(address: &AddressUse<'_>, replicas: Spanned<u32>, section: Span) -> Diagnostic {
-    let message =
-        format!("`{0}` asks for a replica of `{1}`, which has none", address.user, address.section);
-    let label = if replicas.span == section { "no `replicas` here" } else { "none" };
-    Diagnostic::error("contradiction", message)
-        .at(address.span, "")
-        .at(replicas.span, label)
-        .help(format!("write `replicas = 1` there, or `@{}` here", address.section))
 }
 
 fn unknown_address(context: &Context<'_>, address: &AddressUse<'_>) -> Option<Diagnostic> {

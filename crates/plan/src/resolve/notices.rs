@@ -24,7 +24,9 @@ pub(super) fn without_effect(manifest: &Manifest) -> Vec<String> {
     name(!manifest.loads.is_empty(), "load");
     name(!manifest.alerts.is_empty(), "alert");
     name(!manifest.notifiers.is_empty(), "notify");
-    name(manifest.release.strategy.value != Strategy::Restart, "release");
+    let release = &manifest.release;
+    let is_written = release.span != base::Span::default();
+    name(is_written && release.strategy.value != Strategy::Restart, "release");
     if parts.is_empty() {
         return Vec::new();
     }

@@ -48,6 +48,7 @@ pub(super) fn recipe(build: &BuildIntent, found: &mut Vec<Diagnostic>) -> Option
 impl<'a> Resolver<'a> {
     pub(super) fn resolve_services(&mut self) {
         let manifest: &'a Manifest = self.manifest;
+        self.found.extend(check(manifest));
         let mut order: Vec<&Service> = manifest.services.iter().collect();
         // What is referred to comes first, so that units stand after those they need.
         order.sort_by_key(|service| references::tier(manifest, service));
