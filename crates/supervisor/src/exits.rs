@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base::Bytes;
 
-use crate::supervision::{Ended, Live};
+use crate::process::{Ended, Live};
 
 /// The first wait.
 const SHORTEST: Duration = Duration::from_millis(100);

@@ -16,8 +16,9 @@ use crate::exits::describe;
 use crate::instance::Instance;
 use crate::launch::Launch;
 use crate::probe::{ProbeKind, Question, ask};
+use crate::process::{Ended, Live, Owner};
 use crate::status::Phase;
-use crate::supervision::{Ended, Event, Live, Owner, Supervision, Timer};
+use crate::supervision::{Event, Supervision, Timer};
 
 /// How often a starting instance is asked.
 const POLL: Duration = Duration::from_millis(100);

@@ -16,9 +16,10 @@ use crate::children::{Order, Ticket};
 use crate::event::{EventKind, InstanceEvent};
 use crate::exits::{BackOff, describe};
 use crate::launch::{Launch, LaunchError};
+use crate::process::{Ended, Live, Owner};
 use crate::protocol::{Changed, Refusal, by};
 use crate::status::{Exit, InstanceStatus, Phase};
-use crate::supervision::{Ended, Live, Owner, Supervision, Timer};
+use crate::supervision::{Supervision, Timer};
 
 /// Without a memory cgroup a process may map this many times the declared memory privately. It is
 /// generous because runtimes with a garbage collector or many threads map far more than they use;

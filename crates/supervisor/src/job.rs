@@ -14,11 +14,12 @@ use crate::capture::Output;
 use crate::children::Ticket;
 use crate::event::{EventKind, JobEvent};
 use crate::launch::{Launch, LaunchError};
+use crate::process::{Ended, Live, Owner};
 use crate::protocol::{Refusal, Reply};
 use crate::server::Asker;
 use crate::status::JobStatus;
 use crate::step::StepError;
-use crate::supervision::{Ended, Event, Live, Owner, Supervision, Timer};
+use crate::supervision::{Event, Supervision, Timer};
 
 /// What became of a job.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]

@@ -26,8 +26,9 @@ use crate::cgroup::Cgroups;
 use crate::children::Ticket;
 use crate::launch::Launch;
 use crate::lock::pause_for;
+use crate::process::Owner;
 use crate::process_table;
-use crate::supervision::{Owner, Supervision};
+use crate::supervision::Supervision;
 use crate::sweep::{Proof, kill_run};
 
 /// What a shell reports for a process ended by SIGKILL.

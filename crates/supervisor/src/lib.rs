@@ -27,6 +27,7 @@ mod options;
 mod platform;
 mod port;
 mod probe;
+mod process;
 mod process_table;
 mod protocol;
 mod record;

@@ -15,8 +15,9 @@ use crate::event::{EventKind, PlatformEvent};
 use crate::exits::describe;
 use crate::launch::Launch;
 use crate::options::PlatformProcess;
+use crate::process::{Ended, Live, Owner};
 use crate::status::{Exit, Memory, MemorySource, PlatformStatus};
-use crate::supervision::{Ended, Live, Owner, Supervision, Timer};
+use crate::supervision::{Supervision, Timer};
 
 /// A process that lived at least this long is started again without waiting.
 const HEALTHY: Duration = Duration::from_secs(5);

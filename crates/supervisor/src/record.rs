@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use runtime::{StateFile, StateFileError};
 use serde::{Deserialize, Serialize};
 
+use crate::process::Owner;
 use crate::protocol::SOCKET;
-use crate::supervision::{Owner, Supervision};
+use crate::supervision::Supervision;
 
 /// The version of the format; an unknown one is an error, not a guess.
 const FORMAT: u32 = 1;

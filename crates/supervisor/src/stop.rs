@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::children::{Order, Ticket};
 use crate::event::EventKind;
+use crate::process::Owner;
 use crate::protocol::Reply;
 use crate::server::Asker;
-use crate::supervision::{Owner, Supervision, Timer};
+use crate::supervision::{Supervision, Timer};
 
 /// What a worker is asked to stop with.
 const TERMINATE: i32 = 15;

@@ -42,6 +42,7 @@ impl Confinement {
         // The thread that starts children may hold signals back, and a program that inherits that
         // could not be asked to stop.
         unblock_signals();
+        deliver_signals();
         for procs in &self.cgroups {
             rustix::io::write(procs, b"0")?;
         }
@@ -68,6 +69,21 @@ impl Confinement {
             }
         }
         Ok(())
+    }
+}
+
+/// Undoes in a child what its parents did to signals: those that this process holds back would stay
+/// held across exec, and whoever started it may have had some ignored, as `nohup` does.
+fn deliver_signals() {
+    // SAFETY: all zeroes is a valid set; the calls take valid numbers and pointers, are allowed
+    // between fork and exec, and can then not fail.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGCHLD] {
+            libc::signal(signal, libc::SIG_DFL);
+        }
     }
 }
 

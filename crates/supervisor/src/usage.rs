@@ -8,10 +8,11 @@ use base::{Bytes, Clock as _};
 
 use crate::children::Ticket;
 use crate::event::InstanceEvent;
+use crate::process::Owner;
 use crate::process_table::{self, Process};
 use crate::record::RecordedProcess;
 use crate::status::{Memory, MemorySource};
-use crate::supervision::{Owner, Supervision, Timer};
+use crate::supervision::{Supervision, Timer};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(2);

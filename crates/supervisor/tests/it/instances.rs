@@ -339,3 +339,20 @@ async fn a_second_supervisor_is_told_who_holds_the_state() {
     assert!(message.contains(&format!("in use by process {holder}")), "{message}");
     stage.connect().await.status().await.unwrap();
 }
+
+#[tokio::test]
+async fn an_instance_gets_signals_as_if_started_from_a_terminal() {
+    let stage = Stage::new(|_| {});
+    let supervisor = stage.connect().await;
+    let script = format!("grep -E '^Sig(Blk|Ign)' /proc/self/status; {FOREVER}");
+    apply(&supervisor, plan(1, vec![instance("api-1", &script)])).await;
+    eventually("nothing is held back or ignored", || {
+        let log = stage.log("api-1");
+        // Signal 32 and above belong to the C library.
+        let zero = |name: &str| {
+            let mask = log.split(name).nth(1)?.split_ascii_whitespace().nth(1)?;
+            Some(u64::from_str_radix(mask, 16).ok()? & 0x7fff_ffff == 0)
+        };
+        (zero("SigBlk")? && zero("SigIgn")?).then_some(())
+    });
+}

@@ -54,6 +54,8 @@ impl Stage {
     /// Starts another supervisor in the place of one that is gone.
     pub(crate) fn again(&mut self) {
         self.process.wait().unwrap();
+        let before = self.supervisor_pid();
+        eventually("the one before is gone", || (!alive(before)).then_some(()));
         self.setting.run.push('x');
         self.process = start(&self.setting);
         self.wait_for_socket();
