@@ -13,7 +13,8 @@ use supervisor::{
     SupervisorStatus,
 };
 
-/// A small generator of numbers that are the same for the same seed: SplitMix64, Steele et al. 2014.
+/// A small generator of numbers that are the same for the same seed: SplitMix64, Steele and
+/// others, 2014.
 pub(crate) struct Random(u64);
 
 impl Random {

@@ -97,9 +97,10 @@ pub(super) fn routed(manifest: &Manifest, service: &str) -> bool {
 pub(super) fn referenced(manifest: &Manifest, service: &str) -> bool {
     let of_services = manifest.services.iter().flat_map(|other| &other.env);
     let of_jobs = manifest.jobs.iter().flat_map(|job| &job.env);
-    of_services.chain(of_jobs).any(
-        |(_, value)| matches!(&value.value, EnvValue::Address { section, .. } if section == service),
-    )
+    of_services.chain(of_jobs).any(|(_, value)| match &value.value {
+        EnvValue::Address { section, .. } => section == service,
+        EnvValue::Text(_) | EnvValue::Secret(_) => false,
+    })
 }
 
 /// The services and databases that a service refers to.
