@@ -71,6 +71,12 @@ impl Output {
         self.colour
     }
 
+    /// Whether standard output is a terminal, whatever its colours.
+    #[expect(clippy::unused_self, reason = "asked of an output, like its other properties")]
+    pub(crate) fn is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
     /// Whether somebody watches standard output, who could be shown a live view.
     pub(crate) fn is_watched() -> bool {
         io::stdout().is_terminal() && io::stdin().is_terminal()

@@ -1,21 +1,22 @@
 //! Where the application that a command means is on this machine.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use control::{Location, LocationError, Surroundings};
 use manifest::Document;
+use rustix::fs::FlockOperation;
 
 use crate::commands::Context;
 use crate::environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::project::Project;
+use crate::project::{self, Project};
 
 /// One environment of one application, here.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    /// The application's name.
-    pub(crate) app: String,
     /// The environment.
     pub(crate) environment: String,
     /// Where its state and sockets are.
@@ -36,13 +37,26 @@ impl Place {
         };
         let location = Location::of(project, app, environment, &surroundings)
             .map_err(|error| unusable(&error))?;
-        let (app, environment) = (app.to_owned(), environment.to_owned());
-        Ok(Self { app, environment, location })
+        Ok(Self { environment: environment.to_owned(), location })
     }
 
     /// Makes its directories.
     pub(crate) fn create(&self) -> Result<(), Failure> {
         self.location.create(&self.environment).map_err(|error| unusable(&error))
+    }
+
+    /// The supervisor that runs it, if one does; 0 when it does not say who it is.
+    pub(crate) fn supervisor(&self) -> Option<u32> {
+        running(&self.location)
+    }
+
+    /// Fails when nothing runs here.
+    pub(crate) fn require_running(&self) -> Result<(), Failure> {
+        if self.supervisor().is_some() {
+            return Ok(());
+        }
+        let title = format!("nothing runs in `{}`", self.environment);
+        Err(Failure::new(Exit::Unavailable, title).help("run `mainstay up`"))
     }
 }
 
@@ -56,11 +70,52 @@ pub(crate) fn of_manifest(context: &Context) -> Result<Place, Failure> {
     Place::new(context, &project.directory, &app(&document), &environment)
 }
 
+/// The place of the environment that was asked for, else of the only one that runs, else of `dev`.
+/// The manifest may be full of mistakes: what was brought up from an earlier one must be found.
+pub(crate) fn of_running(context: &Context) -> Result<Place, Failure> {
+    let directory = project::find(context)?;
+    let known = Location::known(&directory);
+    let asked = environment::asked(context)?;
+    let environment = match asked {
+        Some(name) => name,
+        None => {
+            let mut up = known.iter().filter(|(_, location)| running(location).is_some());
+            match (up.next(), up.next()) {
+                (Some((one, _)), Some((other, _))) => {
+                    let title = format!("`{one}` and `{other}` run, and it is not said which is meant");
+                    return Err(Failure::new(Exit::Usage, title).help(format!("add `--env {one}`")));
+                }
+                (Some((only, _)), None) => only.clone(),
+                (None, _) => environment::DEFAULT.to_owned(),
+            }
+        }
+    };
+    let noted = known.into_iter().find(|(name, _)| *name == environment);
+    if let (Some((_, location)), None) = (noted, &context.globals.state) {
+        return Ok(Place { environment, location });
+    }
+    let project = Project::read(context)?;
+    Place::new(context, &directory, &app(&Document::parse(&project.text)), &environment)
+}
+
 /// The application's name, if the manifest says it; it only tells directories apart.
-pub(crate) fn app(document: &Document) -> String {
+fn app(document: &Document) -> String {
     let answer = document.why("app", None).ok().and_then(|answer| answer.value);
     let name = answer.map(|value| value.trim_matches('"').to_owned());
     name.filter(|name| manifest::names::is_name(name)).unwrap_or_else(|| "app".to_owned())
+}
+
+/// Whoever runs holds the lock of the state directory, and wrote down who it is.
+fn running(location: &Location) -> Option<u32> {
+    let mut file = File::open(location.state.join("lock")).ok()?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+        Err(rustix::io::Errno::WOULDBLOCK) => {}
+        _ => return None,
+    }
+    let mut text = String::new();
+    // The lock is what counts; who holds it is only for the message.
+    drop(file.by_ref().take(20).read_to_string(&mut text));
+    Some(text.trim().parse().unwrap_or(0))
 }
 
 fn unusable(error: &LocationError) -> Failure {

@@ -17,6 +17,7 @@ use ::control::Location;
 use crate::commands::Context;
 use crate::failure::Failure;
 
+pub(crate) use self::control::invoker;
 pub(crate) use supervisor::{SUPERVISOR_LOG, arguments as supervisor_arguments};
 
 /// What this process is to become.

@@ -28,15 +28,10 @@ pub(crate) struct Project {
 impl Project {
     /// Finds the manifest in the directory that is meant or above, and reads it.
     pub(crate) fn read(context: &Context) -> Result<Self, Failure> {
-        let start = directory(context)?;
-        let Some(directory) = start.ancestors().find(|above| above.join(MANIFEST).exists()) else {
-            let title = format!("there is no {MANIFEST} in `{}` or above", start.display());
-            let help = "run `mainstay init` to have one written from what is in this directory";
-            return Err(Failure::new(Exit::Unreadable, title).help(help));
-        };
-        let name = shown(directory);
+        let directory = find(context)?;
+        let name = shown(&directory);
         let text = read(&directory.join(MANIFEST), &name)?;
-        Ok(Self { directory: directory.to_owned(), name, text })
+        Ok(Self { directory, name, text })
     }
 
     /// Line and column of a byte of the text, both from 1.
@@ -49,6 +44,17 @@ impl Project {
         let line = before.rsplit('\n').next().unwrap_or_default();
         (before.matches('\n').count() + 1, line.chars().count() + 1)
     }
+}
+
+/// The directory of the manifest: the one that is meant, or above.
+pub(crate) fn find(context: &Context) -> Result<PathBuf, Failure> {
+    let start = directory(context)?;
+    if let Some(found) = start.ancestors().find(|above| above.join(MANIFEST).exists()) {
+        return Ok(found.to_owned());
+    }
+    let title = format!("there is no {MANIFEST} in `{}` or above", start.display());
+    let help = "run `mainstay init` to have one written from what is in this directory";
+    Err(Failure::new(Exit::Unreadable, title).help(help))
 }
 
 /// The directory that is meant: `-C`, or the current one; absolute.

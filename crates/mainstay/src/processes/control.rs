@@ -60,5 +60,9 @@ async fn serve(context: &Context, args: &RunArgs) -> Result<(), Failure> {
 /// Who runs Mainstay, as far as the environment tells.
 pub(crate) fn invoker(context: &Context) -> Invoker {
     let path = context.env.passed.get("PATH").map(OsString::from).unwrap_or_default();
-    Invoker { path, sudo_uid: context.env.invoker.map(|(uid, _)| uid) }
+    Invoker {
+        path,
+        sudo_uid: context.env.invoker.map(|(uid, _)| uid),
+        build_environment: context.env.builds.clone(),
+    }
 }

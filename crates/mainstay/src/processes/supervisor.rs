@@ -56,7 +56,8 @@ pub(crate) fn run(context: &Context, args: SupervisorArgs) -> Result<ExitCode, F
         .map_err(|error| failed("cannot find out where this program is", &error))?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let location = args.run.location();
-    let mut environment = BTreeMap::new();
+    // Control reads these for what it hands to builds; others are given none of them.
+    let mut environment: BTreeMap<String, String> = context.env.builds.clone();
     if let Some((uid, gid)) = context.env.invoker {
         environment.insert("SUDO_UID".to_owned(), uid.to_string());
         environment.insert("SUDO_GID".to_owned(), gid.to_string());
