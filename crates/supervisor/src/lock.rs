@@ -71,6 +71,12 @@ impl Lock {
         self.file.rewind()?;
         write!(self.file, "{}", std::process::id())
     }
+
+    /// Nothing is done any more but to end: whoever wants the lock now is to wait for it.
+    pub(crate) fn forget_holder(&self) {
+        // At worst somebody is told that it is held by a process which is about to end.
+        self.file.set_len(0).ok();
+    }
 }
 
 /// Blocks the thread; for the few places that wait for the kernel outside of a runtime.

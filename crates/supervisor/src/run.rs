@@ -116,7 +116,7 @@ pub fn run(mut options: Options) -> Result<ExitCode, RunError> {
             lock.name_holder().map_err(system("write down the lock's holder"))?;
             let leash = options.leash.take();
             let outside = Outside { keeper_ends, leash, keeper: own.as_raw_nonzero().get() };
-            supervise(options, cgroups, outside)?;
+            supervise(options, cgroups, outside, &lock)?;
             drop(lock);
             Ok(ExitCode::SUCCESS)
         }
@@ -130,7 +130,12 @@ struct Outside {
     keeper: i32,
 }
 
-fn supervise(options: Options, cgroups: Cgroups, outside: Outside) -> Result<(), RunError> {
+fn supervise(
+    options: Options,
+    cgroups: Cgroups,
+    outside: Outside,
+    lock: &Lock,
+) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
@@ -141,7 +146,7 @@ fn supervise(options: Options, cgroups: Cgroups, outside: Outside) -> Result<(),
         let (sender, mut events) = mpsc::channel(WAITING);
         let mut supervision = begin(options, cgroups, &sender, outside)?;
         supervision.run(&mut events).await;
-        end(&mut supervision).await;
+        end(&mut supervision, lock).await;
         Ok::<_, RunError>(())
     })?;
     // What remains of tasks reads from pipes that nobody writes to any more.
@@ -256,7 +261,7 @@ fn accept(supervision: &mut Supervision, listener: UnixListener, sender: mpsc::S
 }
 
 /// Everything was stopped: makes sure of it, says so, and leaves nothing.
-async fn end(supervision: &mut Supervision) {
+async fn end(supervision: &mut Supervision, lock: &Lock) {
     supervision.listeners.close();
     let clock = supervision.clock;
     let begun = clock.now();
@@ -279,6 +284,7 @@ async fn end(supervision: &mut Supervision) {
     supervision.cgroups.remove();
     supervision.disk.flush();
     std::fs::remove_file(supervision.runtime.join(SOCKET)).ok();
+    lock.forget_holder();
     let askers = supervision.stop.take().map(|stop| stop.askers).unwrap_or_default();
     for asker in &askers {
         asker.reply(Reply::Done);

@@ -39,9 +39,6 @@ impl Confinement {
     /// Runs in the child. The order matters: cgroups need the old user's rights, and changing the
     /// user clears the parent-death signal.
     fn enter(&self) -> io::Result<()> {
-        // The thread that starts children may hold signals back, and a program that inherits that
-        // could not be asked to stop.
-        unblock_signals();
         deliver_signals();
         for procs in &self.cgroups {
             rustix::io::write(procs, b"0")?;
@@ -204,17 +201,6 @@ pub(crate) fn hold_signals(hold: bool) {
     let set = watched();
     // SAFETY: the set is valid and the old one is not asked for. It cannot fail with a valid `how`.
     unsafe { libc::pthread_sigmask(how, &raw const set, std::ptr::null_mut()) };
-}
-
-/// Lets every signal through.
-fn unblock_signals() {
-    // SAFETY: all zeroes is a valid set, which is emptied before it is used; the old one is not
-    // asked for. It cannot fail with a valid `how`.
-    unsafe {
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-    }
 }
 
 /// Waits for the next of the held signals, or for the time to pass.
