@@ -52,6 +52,11 @@ impl Output {
         self.tail().lines.clear();
     }
 
+    /// Counts lines that were taken but never reached the disk.
+    pub(crate) fn count_dropped(&self, lines: u64) {
+        self.tail().dropped += lines;
+    }
+
     /// How many lines were dropped since the last call.
     pub(crate) fn take_dropped(&self) -> u64 {
         std::mem::take(&mut self.tail().dropped)

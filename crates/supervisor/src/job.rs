@@ -77,7 +77,7 @@ pub(crate) struct Job {
     asker: Asker,
     step: usize,
     ticket: Option<Ticket>,
-    output: Output,
+    pub(crate) output: Output,
     started: Duration,
     started_at: Timestamp,
     /// How it is to end, decided while a step was still at work.

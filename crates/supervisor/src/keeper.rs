@@ -28,11 +28,14 @@ use crate::launch::Launch;
 use crate::lock::pause_for;
 use crate::process::Owner;
 use crate::process_table;
-use crate::supervision::Supervision;
+use crate::supervision::{Supervision, Timer};
 use crate::sweep::{Proof, kill_run};
 
 /// What a shell reports for a process ended by SIGKILL.
 const KILLED: u8 = 137;
+
+/// How long to wait before a third keeper, and every later one.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Waits until the supervisor ends, passing signals on, then kills whatever it left.
 pub(crate) fn guard(supervisor: Pid, cgroups: &Cgroups) -> ExitCode {
@@ -112,6 +115,18 @@ impl Supervision {
     pub(crate) fn keeper_ended(&mut self) {
         self.keeper.pid = None;
         self.keeper.pipe = None;
+        let again = self.keeper.replaced;
+        self.keeper.replaced = true;
+        if again {
+            // One that cannot live is not to be started in a tight circle.
+            self.set_timer(AGAIN, Timer::StartKeeper);
+        } else {
+            self.start_keeper();
+        }
+    }
+
+    /// Starts a second keeper.
+    pub(crate) fn start_keeper(&mut self) {
         if self.stop.is_some() {
             return;
         }

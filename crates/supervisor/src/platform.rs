@@ -31,7 +31,7 @@ pub(crate) struct Worker {
     pub(crate) process: PlatformProcess,
     pub(crate) ticket: Option<Ticket>,
     pub(crate) stopping: bool,
-    output: Output,
+    pub(crate) output: Output,
     restarts: u64,
     last_exit: Option<Exit>,
     /// Deaths in a row, each shortly after the start.

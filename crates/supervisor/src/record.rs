@@ -144,6 +144,8 @@ impl Supervision {
             addresses: self
                 .instances
                 .values()
+                // Where one never got so far, somebody else may listen.
+                .filter(|instance| instance.ticket.is_some() || instance.last_exit.is_some())
                 .filter_map(|instance| instance.plan.address)
                 .chain(listeners.into_iter().map(|listener| listener.address))
                 .collect(),

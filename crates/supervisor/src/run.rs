@@ -141,7 +141,6 @@ fn supervise(
         .max_blocking_threads(4)
         .build()
         .map_err(system("start the runtime"))?;
-    let state = options.state.clone();
     runtime.block_on(async {
         let (sender, mut events) = mpsc::channel(WAITING);
         let mut supervision = begin(options, cgroups, &sender, outside)?;
@@ -151,7 +150,7 @@ fn supervise(
     })?;
     // What remains of tasks reads from pipes that nobody writes to any more.
     runtime.shutdown_background();
-    record::file(&state).remove().map_err(RecordError::from)?;
+    // The record stays: it says which ports and sockets a proof has to look at.
     Ok(())
 }
 
@@ -188,6 +187,7 @@ fn begin(
             pid: u32::try_from(outside.keeper).ok(),
             program: options.keeper,
             pipe: None,
+            replaced: false,
         },
         runtime: options.runtime,
     });

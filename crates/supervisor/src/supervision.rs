@@ -57,6 +57,7 @@ pub(crate) enum Timer {
     Probe { ticket: Ticket, kind: ProbeKind },
     ProbeDeadline { probe: Ticket },
     StartWorker { name: String },
+    StartKeeper,
     JobDeadline { job: String, serial: u64 },
     LastOutput { ticket: Ticket },
     Sample,
@@ -103,6 +104,8 @@ pub(crate) struct Keeper {
     pub(crate) program: Option<(PathBuf, Vec<String>)>,
     /// As long as it is open, the second one waits.
     pub(crate) pipe: Option<OwnedFd>,
+    /// Whether the first one is gone.
+    pub(crate) replaced: bool,
 }
 
 /// What a new supervision is given.
@@ -201,6 +204,7 @@ impl Supervision {
                 Timer::ProbeDeadline { probe } => {
                     self.kill(probe, Some("no answer in time".to_owned()));
                 }
+                Timer::StartKeeper => self.start_keeper(),
                 Timer::StartWorker { name } => self.start_worker(&name),
                 Timer::JobDeadline { job, serial } => self.job_deadline(&job, serial),
                 Timer::LastOutput { ticket } => self.gone(ticket),
@@ -302,7 +306,17 @@ impl Supervision {
             Trouble::Record { reason } => {
                 self.notice(format!("the supervisor's record is out of date: {reason}"));
             }
-            Trouble::Lines { id, lines } => self.output_dropped(&id, lines),
+            // Counted here and told with the next sample: a full disk is one fact, not thousands.
+            Trouble::Lines { id, lines } => {
+                let outputs = [
+                    self.instances.get(&*id).map(|instance| &instance.output),
+                    self.jobs.get(&*id).map(|job| &job.output),
+                    self.workers.get(&*id).map(|worker| &worker.output),
+                ];
+                if let Some(output) = outputs.into_iter().flatten().next() {
+                    output.count_dropped(lines);
+                }
+            }
         }
     }
 

@@ -168,10 +168,10 @@ impl Supervision {
             .lives
             .values()
             .filter_map(|live| match &live.owner {
-                Owner::Instance(id) | Owner::Job(id) => {
+                Owner::Instance(id) | Owner::Job(id) | Owner::Platform(id) => {
                     Some((id.clone(), live.output.take_dropped()))
                 }
-                Owner::Probe { .. } | Owner::Platform(_) | Owner::Keeper => None,
+                Owner::Probe { .. } | Owner::Keeper => None,
             })
             .collect();
         for (id, lines) in dropped {

@@ -298,7 +298,10 @@ async fn everything_stops_in_order_and_nothing_is_left() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "web\napi\ndb\n");
     assert_eq!(steps.last(), Some(&StopProgress::Ended));
     // The supervisor and its keeper are still ending: a proof waits for them.
+    let record = stage.setting.state.join("supervisor.json");
+    assert!(record.exists(), "there is nothing to prove anything by");
     let proof = supervisor::sweep(&stage.setting.state, &stage.setting.runtime).unwrap();
+    assert!(!record.exists());
     assert!(proof.clean() && proof.killed.is_empty(), "{proof:?}");
     assert!(stage.process.wait().unwrap().success());
 }
