@@ -24,7 +24,7 @@ use crate::resolution::{self, Subject};
 use crate::samples::{Hour, Samples};
 use crate::store::{Store, StoreError};
 use crate::view::{self, Ages};
-use crate::watch::Watch;
+use crate::watch::{Watch, Watched};
 use crate::{Answer, AppStatus, Event, Handle, Level, Refusal, Request, Sample};
 use gateway_link::GatewayLink;
 use supervisor_link::SupervisorLink;
@@ -115,7 +115,6 @@ struct Driver {
     running: BTreeSet<String>,
     resolving: bool,
     resolve_again: bool,
-    watched: BTreeSet<PathBuf>,
     watch_manifest: bool,
 }
 
@@ -148,7 +147,6 @@ impl Control {
             running: BTreeSet::new(),
             resolving: false,
             resolve_again: false,
-            watched: BTreeSet::new(),
             watch_manifest: false,
         };
         let mut watch = Watch::new().ok();
@@ -347,16 +345,21 @@ impl Driver {
         watch: Option<&mut Watch>,
         events: &broadcast::Sender<Event>,
     ) {
-        let mut paths: BTreeSet<PathBuf> = BTreeSet::new();
+        let mut all = Watched::default();
         for path in watched.values().flatten() {
-            paths.extend(crate::sources::roots(path, &[]));
+            for root in crate::sources::roots(path, &[]) {
+                if root.is_dir() {
+                    all.directories.insert(root);
+                } else {
+                    all.files.insert(root);
+                }
+            }
         }
         if self.watch_manifest {
-            paths.extend(std::fs::canonicalize(&self.subject.manifest).ok());
+            all.files.extend(std::fs::canonicalize(&self.subject.manifest).ok());
         }
-        self.watched.clone_from(&paths);
         let Some(watch) = watch else { return };
-        for problem in watch.set(paths) {
+        for problem in watch.set(all) {
             let kind = crate::EventKind::Manifest;
             let event = crate::narrate::sentence(0, Level::Warning, "mainstay", kind, problem);
             events.send(event).ok();

@@ -139,7 +139,7 @@ impl Reconciler {
         if let Some(flags) = &planned.plan.flags {
             self.actions.push(Action::Flags(flags.clone()));
         }
-        if self.watched != planned.plan.watched {
+        if self.plan.is_none() || self.watched != planned.plan.watched {
             self.watched.clone_from(&planned.plan.watched);
             self.actions.push(Action::Watch(self.watched.clone()));
         }

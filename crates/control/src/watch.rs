@@ -2,9 +2,12 @@
 //!
 //! Changes are gathered until it has been quiet for a moment, since an editor or a checkout writes
 //! many files at once. What changed is not remembered: whoever is woken digests the sources again.
+//! A file is watched by its directory, since most editors replace it, and a watch of the old file
+//! would see nothing more.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -16,47 +19,91 @@ const QUIET: Duration = Duration::from_millis(150);
 /// Names of directories that hold results; a change there is our own doing.
 const RESULTS: &[&str] = &["target", "node_modules", ".next", ".git", ".mainstay", "dist"];
 
-/// Watches directories for as long as it lives.
+/// What is watched.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Watched {
+    /// Every source below these.
+    pub(crate) directories: BTreeSet<PathBuf>,
+    /// These alone.
+    pub(crate) files: BTreeSet<PathBuf>,
+}
+
+/// Watches for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Watch {
     watcher: RecommendedWatcher,
-    watched: BTreeSet<PathBuf>,
+    watched: Arc<Mutex<Watched>>,
+    places: BTreeSet<(PathBuf, bool)>,
     changes: mpsc::Receiver<()>,
+}
+
+impl Watched {
+    /// Whether a change of this path is one that somebody waits for.
+    fn concerns(&self, path: &Path) -> bool {
+        let is_source = |root: &PathBuf| {
+            let below = path.strip_prefix(root);
+            below.is_ok_and(|below| {
+                let mut parts = below.components();
+                !parts.any(|part| RESULTS.iter().any(|name| part.as_os_str() == *name))
+            })
+        };
+        self.files.contains(path) || self.directories.iter().any(is_source)
+    }
+
+    /// The places to be watched, each with whether everything below it is.
+    fn places(&self) -> BTreeSet<(PathBuf, bool)> {
+        let parents = self.files.iter().filter_map(|file| file.parent());
+        let mut places: BTreeSet<(PathBuf, bool)> =
+            parents.map(|parent| (parent.to_owned(), false)).collect();
+        for directory in &self.directories {
+            places.insert((directory.clone(), false));
+            // Watching a `node_modules` or a `target` would cost a watch for each of thousands of
+            // directories.
+            let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+            for entry in entries {
+                let is_result = RESULTS.iter().any(|name| entry.file_name() == *name);
+                if !is_result && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    places.insert((entry.path(), true));
+                }
+            }
+        }
+        places
+    }
 }
 
 impl Watch {
     /// Watches nothing yet.
     pub(crate) fn new() -> Result<Self, notify::Error> {
         let (sender, changes) = mpsc::channel(1);
+        let watched = Arc::new(Mutex::new(Watched::default()));
+        let rules = Arc::clone(&watched);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| is_change(&event)) {
+            // An error says that events were lost; then anything may have changed.
+            let changed = event.map_or(true, |event| is_change(&event, &rules));
+            if changed {
                 // One pending wake-up stands for any number of changes.
                 sender.try_send(()).ok();
             }
         })?;
-        Ok(Self { watcher, watched: BTreeSet::new(), changes })
+        Ok(Self { watcher, watched, places: BTreeSet::new(), changes })
     }
 
     /// Watches these and nothing else; returns those that cannot be watched.
-    pub(crate) fn set(&mut self, paths: BTreeSet<PathBuf>) -> Vec<String> {
-        for path in self.watched.difference(&paths) {
+    pub(crate) fn set(&mut self, watched: Watched) -> Vec<String> {
+        let places = watched.places();
+        *self.watched.lock().expect("no holder of the lock panics") = watched;
+        for (path, _) in self.places.difference(&places) {
             // It may be gone already, and then is not watched either.
             self.watcher.unwatch(path).ok();
         }
         let mut problems = Vec::new();
-        for path in paths.difference(&self.watched) {
-            for part in parts(path) {
-                let mode = if part == *path && path.is_dir() {
-                    RecursiveMode::NonRecursive
-                } else {
-                    RecursiveMode::Recursive
-                };
-                if let Err(error) = self.watcher.watch(&part, mode) {
-                    problems.push(format!("`{}` cannot be watched: {error}", part.display()));
-                }
+        for (path, below) in places.difference(&self.places) {
+            let mode = if *below { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+            if let Err(error) = self.watcher.watch(path, mode) {
+                problems.push(format!("`{}` cannot be watched: {error}", path.display()));
             }
         }
-        self.watched = paths;
+        self.places = places;
         problems
     }
 
@@ -69,28 +116,47 @@ impl Watch {
     }
 }
 
-/// A directory by itself and each directory in it that holds sources: watching a `node_modules` or
-/// a `target` would cost a watch for each of its thousands of directories.
-fn parts(path: &Path) -> Vec<PathBuf> {
-    let mut parts = vec![path.to_owned()];
-    let Ok(entries) = std::fs::read_dir(path) else { return parts };
-    for entry in entries.flatten() {
-        let is_result = RESULTS.iter().any(|name| entry.file_name() == *name);
-        if !is_result && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            parts.push(entry.path());
-        }
-    }
-    parts
+fn is_change(event: &notify::Event, watched: &Mutex<Watched>) -> bool {
+    let matters = match event.kind {
+        EventKind::Access(_) | EventKind::Other => false,
+        EventKind::Any | EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_) => true,
+    };
+    let watched = watched.lock().expect("no holder of the lock panics");
+    matters && event.paths.iter().any(|path| watched.concerns(path))
 }
 
-fn is_change(event: &notify::Event) -> bool {
-    let matters = match event.kind {
-        EventKind::Access(_) => false,
-        EventKind::Any | EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_) => true,
-        EventKind::Other => false,
-    };
-    let is_result = |path: &PathBuf| {
-        path.components().any(|part| RESULTS.iter().any(|name| part.as_os_str() == *name))
-    };
-    matters && !event.paths.iter().all(is_result)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &Path, text: &str) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        runtime::StateFile::public(path).write(text.as_bytes()).unwrap();
+    }
+
+    async fn is_seen(watch: &mut Watch, path: &Path) -> bool {
+        write(path, "changed");
+        tokio::time::timeout(Duration::from_secs(2), watch.changed()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn sources_and_a_replaced_file_are_seen_and_results_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = std::fs::canonicalize(directory.path()).unwrap();
+        let (api, manifest) = (root.join("api"), root.join("mainstay.toml"));
+        write(&api.join("src/main.rs"), "one");
+        write(&manifest, "one");
+        let mut watch = Watch::new().unwrap();
+        let problems = watch.set(Watched {
+            directories: BTreeSet::from([api.clone()]),
+            files: BTreeSet::from([manifest.clone()]),
+        });
+        assert!(problems.is_empty(), "{problems:?}");
+        assert!(is_seen(&mut watch, &api.join("src/main.rs")).await);
+        assert!(is_seen(&mut watch, &manifest).await);
+        assert!(is_seen(&mut watch, &manifest).await, "once replaced it is still watched");
+        assert!(is_seen(&mut watch, &api.join("Cargo.toml")).await);
+        assert!(!is_seen(&mut watch, &api.join("target/debug/api")).await);
+        assert!(!is_seen(&mut watch, &root.join("notes.txt")).await);
+    }
 }
