@@ -35,6 +35,8 @@ pub(crate) struct Watch {
     watched: Arc<Mutex<Watched>>,
     places: BTreeSet<(PathBuf, bool)>,
     changes: mpsc::Receiver<()>,
+    /// When it will have been quiet for long enough after a change.
+    quiet_at: Option<tokio::time::Instant>,
 }
 
 impl Watched {
@@ -85,7 +87,7 @@ impl Watch {
                 sender.try_send(()).ok();
             }
         })?;
-        Ok(Self { watcher, watched, places: BTreeSet::new(), changes })
+        Ok(Self { watcher, watched, places: BTreeSet::new(), changes, quiet_at: None })
     }
 
     /// Watches these and nothing else; returns those that cannot be watched.
@@ -107,12 +109,26 @@ impl Watch {
         problems
     }
 
-    /// Waits for a change and then for quiet. Safe to drop at any time.
+    /// Waits for a change and then for quiet.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe to drop: a change that was seen is remembered until it is returned.
     pub(crate) async fn changed(&mut self) {
-        if self.changes.recv().await.is_none() {
-            std::future::pending::<()>().await;
+        loop {
+            let next = match self.quiet_at {
+                None => Ok(self.changes.recv().await),
+                Some(at) => tokio::time::timeout_at(at, self.changes.recv()).await,
+            };
+            match next {
+                Ok(Some(())) => self.quiet_at = Some(tokio::time::Instant::now() + QUIET),
+                Ok(None) => std::future::pending().await,
+                Err(_quiet) => {
+                    self.quiet_at = None;
+                    return;
+                }
+            }
         }
-        while let Ok(Some(())) = tokio::time::timeout(QUIET, self.changes.recv()).await {}
     }
 }
 
@@ -137,6 +153,22 @@ mod tests {
     async fn is_seen(watch: &mut Watch, path: &Path) -> bool {
         write(path, "changed");
         tokio::time::timeout(Duration::from_secs(2), watch.changed()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_change_is_not_lost_when_the_wait_for_it_is_dropped() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = std::fs::canonicalize(directory.path()).unwrap().join("mainstay.toml");
+        let mut watch = Watch::new().unwrap();
+        watch.set(Watched { files: BTreeSet::from([file.clone()]), ..Watched::default() });
+        write(&file, "one");
+        let mut waits = 0;
+        // Each wait is dropped long before it has been quiet for long enough.
+        while tokio::time::timeout(QUIET / 10, watch.changed()).await.is_err() {
+            waits += 1;
+            assert!(waits < 500, "the change was lost");
+        }
+        assert!(0 < waits);
     }
 
     #[tokio::test]
