@@ -268,7 +268,8 @@ impl Mount {
         let directories = |base: &Path| [base.join("mainstay"), base.join("mainstay").join(run)];
         let make = |base: &Path| -> Option<PathBuf> {
             let [ours, root] = directories(base);
-            fs::create_dir_all(&root).ok()?;
+            // Another run that ends may take the common directory away in between.
+            (0..5).find(|_| fs::create_dir_all(&root).is_ok())?;
             if kind == Kind::Unified {
                 pass_controllers(&ours);
                 pass_controllers(&root);

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base::{Bytes, Clock as _, Secret};
+use base::{Clock as _, Secret};
 use jiff::Timestamp;
 
 use crate::capture::Output;
@@ -16,7 +16,7 @@ use crate::exits::describe;
 use crate::launch::Launch;
 use crate::options::PlatformProcess;
 use crate::process::{Ended, Live, Owner};
-use crate::status::{Exit, Memory, MemorySource, PlatformStatus};
+use crate::status::{Exit, PlatformStatus};
 use crate::supervision::{Supervision, Timer};
 
 /// A process that lived at least this long is started again without waiting.
@@ -171,7 +171,7 @@ impl Supervision {
             restarts: 0,
             last_exit: None,
             cpu_millis: pid.and_then(|pid| self.usage.of_process(pid)?.cpu_millis),
-            memory: pid.and_then(memory),
+            memory: pid.and_then(|pid| self.usage.of_process(pid)?.memory),
         };
         let mut all = vec![
             own("supervisor", Some(std::process::id()), None),
@@ -187,10 +187,4 @@ impl Supervision {
         }
         all
     }
-}
-
-fn memory(pid: u32) -> Option<Memory> {
-    let (bytes, proportional) = crate::process_table::memory(pid)?;
-    let source = if proportional { MemorySource::Pss } else { MemorySource::Rss };
-    Some(Memory { bytes: Bytes(bytes), source })
 }

@@ -58,8 +58,9 @@ pub fn port_holder(address: SocketAddr) -> Option<PortHolder> {
     }
     let own = std::process::id();
     let mut found = crate::process_table::processes();
-    // Its parent may hold the socket too; the youngest is the one who serves.
-    found.sort_by_key(|process| std::cmp::Reverse(process.start));
+    // Children may hold the socket too; the eldest is the one to stop, and the only one that is
+    // sure not to be a child that is just becoming another program.
+    found.sort_by_key(|process| process.start);
     found.retain(|process| process.pid != own);
     let holder = found.into_iter().find(|process| holds(process.pid, &sockets))?;
     Some(PortHolder { pid: holder.pid, command: command(holder.pid).unwrap_or(holder.name) })

@@ -17,6 +17,9 @@ use crate::supervision::{Supervision, Timer};
 /// How often.
 const EVERY: Duration = Duration::from_secs(2);
 
+/// How often the platform's own memory is: the kernel walks all pages for it.
+const WEIGH: Duration = Duration::from_secs(6);
+
 /// What was measured last.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Measured {
@@ -25,6 +28,8 @@ pub(crate) struct Measured {
     pub(crate) memory: Option<Memory>,
     micros: u64,
     at: Duration,
+    /// When memory was measured.
+    weighed: Duration,
 }
 
 /// What was measured last, of everybody.
@@ -54,7 +59,7 @@ impl Measured {
             u32::try_from((used * 1_000).checked_div(elapsed)?).ok()
         });
         let cpu_seconds = Some(Duration::from_micros(micros).as_secs_f64());
-        Self { cpu_millis, cpu_seconds, memory, micros, at }
+        Self { cpu_millis, cpu_seconds, memory, micros, at, weighed: at }
     }
 }
 
@@ -119,7 +124,14 @@ impl Supervision {
             let Some(process) = process_table::process(pid) else { continue };
             let micros = cpu_micros(&[&process]);
             let previous = self.usage.processes.get(&pid);
-            measured.insert(pid, Measured::next(previous, micros, None, now));
+            let mut next = Measured::next(previous, micros, None, now);
+            next.weighed = previous.map_or(Duration::ZERO, |previous| previous.weighed);
+            next.memory = previous.and_then(|previous| previous.memory);
+            if next.memory.is_none() || WEIGH <= now.saturating_sub(next.weighed) {
+                next.memory = sum(&[pid]);
+                next.weighed = now;
+            }
+            measured.insert(pid, next);
         }
         self.usage.processes = measured;
     }

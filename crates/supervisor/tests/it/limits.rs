@@ -54,3 +54,16 @@ async fn cpu_and_memory_are_measured() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_platform_measures_itself() {
+    let stage = Stage::new(|setting| setting.platform = true);
+    let supervisor = stage.connect().await;
+    let platform = status_when(&supervisor, "everybody is measured", |status| {
+        let all = status.platform.iter().all(|process| process.memory.is_some());
+        all.then(|| status.platform.clone())
+    })
+    .await;
+    let names: Vec<&str> = platform.iter().map(|process| process.name.as_str()).collect();
+    assert_eq!(names, ["supervisor", "keeper", "control", "gateway"]);
+}
