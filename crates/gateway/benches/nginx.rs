@@ -27,8 +27,8 @@ use rustix::net::{
 const ORIGIN: u16 = 22_901;
 const NGINX: u16 = 22_902;
 const GATEWAY: u16 = 22_903;
-const SECONDS: u32 = 3;
-const ROUNDS: usize = 5;
+const SECONDS: u32 = 1;
+const ROUNDS: usize = 11;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -57,6 +57,8 @@ fn main() {
     for connections in [64, 512] {
         let mut ratios = Vec::new();
         let mut costs = [Vec::new(), Vec::new()];
+        measure(&gateway, GATEWAY, connections);
+        measure(&nginx, NGINX, connections);
         for _ in 0..rounds {
             let ours = measure(&gateway, GATEWAY, connections);
             let theirs = measure(&nginx, NGINX, connections);
@@ -94,7 +96,6 @@ fn measure(process: &Process, port: u16, connections: u32) -> f64 {
         let line = text.lines().find(|line| line.contains("requests in")).expect(&text);
         line.split_whitespace().next().unwrap().parse::<f64>().unwrap()
     };
-    load(1);
     let before = process.cpu();
     let requests = load(SECONDS);
     (process.cpu() - before) * 1e6 / requests

@@ -118,11 +118,11 @@ impl Connection {
         }
     }
 
-    async fn exchange(&mut self, mut exchange: Exchange) -> Persistence {
+    async fn exchange(&mut self, mut exchange: Box<Exchange>) -> Persistence {
         let ending = poll_fn(|cx| exchange.poll(cx, self)).await;
         match ending {
             Ending::Finished(persistence) => {
-                exchange.recycle(self);
+                self.shard.recycle(exchange);
                 if persistence == Persistence::Close && !self.unread.is_empty() {
                     self.linger().await;
                 }

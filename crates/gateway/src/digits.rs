@@ -32,14 +32,28 @@ pub(crate) fn put_hex_before(bytes: &mut [u8], end: usize, mut number: usize) ->
     start
 }
 
-/// Fills `out` with the hexadecimal form of `number`, most significant digit first.
-pub(crate) fn fill_hex<const N: usize>(mut number: u64) -> [u8; N] {
-    let mut out = [b'0'; N];
-    for slot in out.iter_mut().rev() {
-        *slot = HEX[usize::try_from(number % 16).expect("a nibble fits any word")];
-        number /= 16;
+/// Two digits for every byte: a table, since ids are written for each request.
+static PAIRS: [[u8; 2]; 256] = pairs();
+
+const fn pairs() -> [[u8; 2]; 256] {
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [HEX[byte >> 4], HEX[byte & 15]];
+        byte += 1;
     }
-    out
+    table
+}
+
+/// The 16 hexadecimal digits of a number, most significant first.
+pub(crate) fn hex(number: u64) -> [u8; 16] {
+    let mut out = [[0; 2]; 8];
+    for (slot, byte) in out.iter_mut().zip(number.to_be_bytes()) {
+        *slot = PAIRS[usize::from(byte)];
+    }
+    let mut digits = [0; 16];
+    digits.copy_from_slice(out.as_flattened());
+    digits
 }
 
 #[cfg(test)]
@@ -58,6 +72,7 @@ mod tests {
             let start = put_hex_before(&mut bytes, 8, number);
             assert_eq!(bytes[start..8], *format!("{number:x}").as_bytes());
         }
-        assert_eq!(&fill_hex::<16>(0xabc), b"0000000000000abc");
+        assert_eq!(&hex(0xabc), b"0000000000000abc");
+        assert_eq!(&hex(0xfedc_ba98_7654_3210), b"fedcba9876543210");
     }
 }

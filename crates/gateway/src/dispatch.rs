@@ -22,14 +22,13 @@ use crate::upload::{self, Upload};
 
 /// What is to be done.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box would be an allocation per request")]
 pub(crate) enum Start {
     /// Nothing; the connection is over.
     End,
     /// These bytes are to be sent.
     Answer(Vec<u8>, Persistence),
     /// A request is on its way.
-    Exchange(Exchange),
+    Exchange(Box<Exchange>),
 }
 
 /// Begins the request at the start of `bytes`; `None` while its head is incomplete.
@@ -185,7 +184,7 @@ fn exchange(
     (head, rest): (&RequestHead<'_, '_>, &[u8]),
     path: &Path<'_>,
     (view, route, trust): (View, usize, Trust),
-) -> Exchange {
+) -> Box<Exchange> {
     let shard = Rc::clone(&connection.shard);
     let trace_id = shard.ids.trace_id();
     let kept = match trust {
@@ -228,7 +227,7 @@ fn exchange(
         form: Form::of(head),
         started: shard.now(),
     };
-    Exchange::new(view, route, facts, Upload::new(first, body))
+    shard.boxed(Exchange::new(view, route, facts, Upload::new(first, body)))
 }
 
 /// Removes the route's prefix; a `/` always remains.
@@ -246,7 +245,7 @@ fn strip<'a>(route: &Route, path: &'a [u8]) -> &'a [u8] {
     }
 }
 
-fn send(connection: &Connection, cx: &mut Context<'_>, mut exchange: Exchange) -> Start {
+fn send(connection: &Connection, cx: &mut Context<'_>, mut exchange: Box<Exchange>) -> Start {
     let metrics = exchange.route().metrics.thread(connection.shard.index);
     metrics.start();
     if let Err(failure) = exchange.connect(cx, connection, Reuse::Allowed) {

@@ -11,7 +11,6 @@
 
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -28,6 +27,7 @@ use crate::http1::{Persistence, Refusal, Upgrade, Version};
 use crate::respond::Form;
 use crate::shard::View;
 use crate::snapshot::{Route, Upstream};
+use crate::socket;
 use crate::trace::RequestId;
 use crate::upload::Upload;
 
@@ -195,8 +195,9 @@ impl Exchange {
         self.lease = None;
         let route = self.view.route(self.route);
         let upstream = self.view.upstream(route.upstream);
-        let index = balance::pick(&upstream.endpoints, self.tried, shard.ids.next(), shard.now())
-            .ok_or(Failure::NoEndpoint)?;
+        let index =
+            balance::pick(&upstream.endpoints, self.tried, shard.ids.next(), shard.coarse_now());
+        let index = index.ok_or(Failure::NoEndpoint)?;
         let endpoint = upstream.endpoints.get(index).ok_or(Failure::NoEndpoint)?;
         endpoint.begin();
         self.tried.add(index);
@@ -303,7 +304,13 @@ impl Exchange {
     ) -> Result<bool, Failure> {
         let Link::Connecting(future) = &mut self.link else { return Ok(false) };
         let Poll::Ready(result) = future.as_mut().poll(cx) else { return Ok(false) };
-        let stream = result.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
+        let stream = result.and_then(|stream| {
+            stream.set_nodelay(true)?;
+            if let Some(Lease(endpoint)) = &self.lease {
+                socket::calm(&stream, endpoint.plan.address.ip())?;
+            }
+            Ok(stream)
+        });
         let Ok(stream) = stream else { return Err(Failure::Unreachable) };
         if let Some(Lease(endpoint)) = &self.lease {
             endpoint.connected();
@@ -427,12 +434,6 @@ impl Exchange {
         let duration = shard.now().saturating_sub(self.facts.started);
         let metrics = self.route().metrics.thread(shard.index);
         metrics.finish(status, duration, failure.map(Failure::cause));
-    }
-
-    /// Gives the buffers back for the next exchange.
-    pub(crate) fn recycle(self, connection: &Connection) {
-        let shard = Rc::clone(&connection.shard);
-        shard.give_buffer(self.upload.into_buffer());
     }
 }
 

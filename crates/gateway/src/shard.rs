@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use runtime::SystemClock;
 
+use crate::exchange::Exchange;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
@@ -71,8 +72,13 @@ pub(crate) struct Shard {
     pub(crate) ids: Ids,
     pub(crate) waits: Waits,
     draining: Cell<bool>,
+    /// The time at the last tick.
+    ticked: Cell<Duration>,
     cached: RefCell<Cached>,
     buffers: RefCell<Vec<Vec<u8>>>,
+    /// Boxes rather than values: it is the places that are kept.
+    #[expect(clippy::vec_box, reason = "a move of the value is what the box saves")]
+    boxes: RefCell<Vec<Box<Exchange>>>,
     date: RefCell<String>,
 }
 
@@ -94,8 +100,10 @@ impl Shard {
                 silence: Ticks::at_least(limits.silence),
             },
             draining: Cell::new(false),
+            ticked: Cell::new(shared.clock.now()),
             cached: RefCell::new(Cached { cache: Cache::new(Arc::clone(&shared.snapshot)), view }),
             buffers: RefCell::default(),
+            boxes: RefCell::default(),
             date: RefCell::default(),
             shared,
         };
@@ -110,6 +118,8 @@ impl Shard {
         let current = cache.load();
         if !Arc::ptr_eq(current, view) {
             *view = Rc::new(Arc::clone(current));
+            // Boxes hold on to the snapshot they were last used with.
+            self.boxes.borrow_mut().clear();
         }
         Rc::clone(view)
     }
@@ -117,6 +127,11 @@ impl Shard {
     /// The time since the process began.
     pub(crate) fn now(&self) -> Duration {
         self.shared.clock.now()
+    }
+
+    /// The same, as of the last tick: enough for what is only compared with seconds.
+    pub(crate) fn coarse_now(&self) -> Duration {
+        self.ticked.get()
     }
 
     /// An empty buffer.
@@ -130,6 +145,28 @@ impl Shard {
         if 0 < buffer.capacity() && buffer.capacity() <= LARGEST_KEPT && buffers.len() < MOST_KEPT {
             buffer.clear();
             buffers.push(buffer);
+        }
+    }
+
+    /// Puts an exchange into a box that was used before: its place stays the same from poll to
+    /// poll, and nothing is allocated for it.
+    pub(crate) fn boxed(&self, exchange: Exchange) -> Box<Exchange> {
+        match self.boxes.borrow_mut().pop() {
+            Some(mut place) => {
+                *place = exchange;
+                place
+            }
+            None => Box::new(exchange),
+        }
+    }
+
+    /// Takes an exchange's memory back for the next one.
+    pub(crate) fn recycle(&self, mut exchange: Box<Exchange>) {
+        self.give_buffer(exchange.upload.take_buffer());
+        let is_current = Rc::ptr_eq(&exchange.view, &self.cached.borrow().view);
+        let mut boxes = self.boxes.borrow_mut();
+        if is_current && boxes.len() < MOST_KEPT {
+            boxes.push(exchange);
         }
     }
 
@@ -152,6 +189,7 @@ impl Shard {
     /// Moves time on. Once a second the date is written anew and the pools are swept.
     pub(crate) fn tick(&self) {
         self.timers.advance();
+        self.ticked.set(self.now());
         if self.timers.now().is_multiple_of(TICKS_PER_SECOND) {
             self.refresh_date();
             let mut cx = Context::from_waker(Waker::noop());

@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 
 use rustix::net::{
@@ -14,7 +14,7 @@ use rustix::net::{
 };
 use serde::Deserialize;
 use tokio::io::Interest;
-use tokio::net::UnixDatagram;
+use tokio::net::{TcpStream, UnixDatagram};
 
 /// More threads than this are not started; so many descriptors come in one packet at most.
 pub(crate) const MOST_THREADS: usize = 64;
@@ -110,6 +110,15 @@ impl Packets {
             }
         }
     }
+}
+
+/// Takes the simplest congestion control on loopback, where there is no congestion to control: one
+/// that paces, as BBR does, sets a timer for every segment.
+pub(crate) fn calm(stream: &TcpStream, peer: IpAddr) -> io::Result<()> {
+    if peer.is_loopback() {
+        sockopt::set_tcp_congestion(stream, "reno")?;
+    }
+    Ok(())
 }
 
 fn receive(socket: &UnixDatagram) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {

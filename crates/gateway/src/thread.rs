@@ -19,6 +19,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use crate::connection::Connection;
 use crate::metrics::ListenerCounters;
 use crate::shard::{Shard, Shared};
+use crate::socket;
 use crate::timer::TICK;
 
 /// What a thread is told.
@@ -156,6 +157,8 @@ impl Thread {
     fn accept(&mut self, at: usize, accepted: io::Result<(TcpStream, std::net::SocketAddr)>) {
         let Some(listening) = self.listeners.get(at) else { return };
         match accepted {
+            // A client that is gone already needs nothing set.
+            Ok((stream, peer)) if socket::calm(&stream, peer.ip()).is_err() => drop(stream),
             Ok((stream, peer)) => {
                 let connection = Connection::new(
                     Rc::clone(&self.shard),

@@ -75,14 +75,14 @@ impl Ids {
     pub(crate) fn trace_id(&self) -> TraceId {
         let mut id = [b'0'; 32];
         let (high, low) = id.split_at_mut(16);
-        high.copy_from_slice(&digits::fill_hex::<16>(self.next() | 1));
-        low.copy_from_slice(&digits::fill_hex::<16>(self.next()));
+        high.copy_from_slice(&digits::hex(self.next() | 1));
+        low.copy_from_slice(&digits::hex(self.next()));
         id
     }
 
     /// A new span id.
     pub(crate) fn span_id(&self) -> [u8; 16] {
-        digits::fill_hex(self.next() | 1)
+        digits::hex(self.next() | 1)
     }
 }
 

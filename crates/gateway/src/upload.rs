@@ -98,8 +98,8 @@ impl Upload {
     }
 
     /// Gives the buffer back.
-    pub(crate) fn into_buffer(self) -> Vec<u8> {
-        self.first
+    pub(crate) fn take_buffer(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.first)
     }
 
     /// Moves what can be moved; says whether anything was.

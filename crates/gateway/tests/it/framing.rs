@@ -39,21 +39,36 @@ fn every_request_is_forwarded_as_understood_or_refused() {
     let mut rig = Rig::start(Limits::default());
     let address = rig.listen("web");
     rig.apply(&rig::plan(&[("", "/", "a")], &[("a", &[origin.address])]));
-    let generated = requests::generated();
-    let generated = generated
-        .iter()
-        .map(|(name, clause, input, expected)| (*name, *clause, input.as_slice(), *expected));
     let mut wrong = Vec::new();
     let mut count = 0;
-    for (name, clause, input, expected) in requests::CASES.iter().copied().chain(generated) {
+    for (name, clause, input, expected) in requests() {
         count += 1;
-        let actual = outcome(Client::connect(address), input);
+        let actual = outcome(Client::connect(address), &input);
         if actual != expected {
             wrong.push(format!("{name} ({clause}): {actual}, not {expected}"));
         }
     }
     assert!(wrong.is_empty(), "{count} cases, {} wrong:\n{}", wrong.len(), wrong.join("\n"));
     assert!(150 <= count, "only {count} cases");
+}
+
+/// Every case with its whole request.
+fn requests() -> impl Iterator<Item = (&'static str, &'static str, Vec<u8>, &'static str)> {
+    let get = "GET / HTTP/1.1\r\nHost: h\r\n".to_owned();
+    let post = "POST / HTTP/1.1\r\nHost: h\r\n".to_owned();
+    let chunked = format!("{post}Transfer-Encoding: chunked\r\n\r\n");
+    let tables = [
+        (String::new(), requests::CASES),
+        (get, requests::FIELDS),
+        (post, requests::POSTS),
+        (chunked, requests::CHUNKS),
+    ];
+    let whole = |(start, cases): (String, &'static [Case])| {
+        cases.iter().map(move |(name, clause, rest, expected)| {
+            (*name, *clause, [start.as_bytes(), rest].concat(), *expected)
+        })
+    };
+    tables.into_iter().flat_map(whole).chain(requests::generated())
 }
 
 /// Sends a request and says what came of it. A refusal must end the connection.
