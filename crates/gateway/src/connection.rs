@@ -122,8 +122,9 @@ impl Connection {
         let ending = poll_fn(|cx| exchange.poll(cx, self)).await;
         match ending {
             Ending::Finished(persistence) => {
+                let is_consumed = exchange.upload.is_consumed() && self.unread.is_empty();
                 self.shard.recycle(exchange);
-                if persistence == Persistence::Close && !self.unread.is_empty() {
+                if persistence == Persistence::Close && !is_consumed {
                     self.linger().await;
                 }
                 persistence
@@ -144,9 +145,10 @@ impl Connection {
                 drop(self.stream.set_zero_linger());
                 Persistence::Close
             }
-            Ending::Tunnel(upstream) => {
-                drop(exchange);
+            Ending::Tunnel(upstream, lease) => {
+                self.shard.recycle(exchange);
                 Box::pin(tunnel::run(self, upstream)).await;
+                drop(lease);
                 Persistence::Close
             }
         }

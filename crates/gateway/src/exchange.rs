@@ -128,7 +128,7 @@ enum Client {
 
 /// An endpoint's attention; given back when dropped.
 #[derive(Debug)]
-struct Lease(Arc<Endpoint>);
+pub(crate) struct Lease(Arc<Endpoint>);
 
 impl Drop for Lease {
     fn drop(&mut self) {
@@ -145,8 +145,8 @@ pub(crate) enum Ending {
     Failed(Failure),
     /// Part of a response was sent; the connection is to end so that nobody takes it for whole.
     Aborted,
-    /// Both sides speak another protocol from here on.
-    Tunnel(TcpStream),
+    /// Both sides speak another protocol from here on; the endpoint is busy as long as they do.
+    Tunnel(TcpStream, Option<Lease>),
 }
 
 impl Exchange {
@@ -416,7 +416,7 @@ impl Exchange {
             return Ending::Finished(Persistence::Close);
         };
         if status == 101 {
-            return Ending::Tunnel(stream);
+            return Ending::Tunnel(stream, lease);
         }
         if !self.upload.is_complete() {
             return Ending::Finished(Persistence::Close);

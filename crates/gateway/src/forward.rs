@@ -85,6 +85,8 @@ pub(crate) fn write_request(
     }
     write_request_framing(out, head);
     write_forwarded(out, head.host, facts.peer, &seen);
+    // RFC 9110, 7.6.3: a gateway says that it was there.
+    out.extend_from_slice(b"Via: 1.1 mainstay\r\n");
     write_field(out, b"X-Request-Id", facts.request_id.as_bytes());
     write_trace(out, head, facts.trace_id, ids);
     out.extend_from_slice(b"\r\n");

@@ -191,8 +191,9 @@ mod tests {
         for path in &paths {
             let matching = routes.iter().filter(|(_, prefix)| {
                 path == prefix
-                    || (path.starts_with(prefix)
-                        && (prefix.ends_with('/') || path[prefix.len()..].starts_with('/')))
+                    || path
+                        .strip_prefix(*prefix)
+                        .is_some_and(|rest| prefix.ends_with('/') || rest.starts_with('/'))
             });
             let expected = matching.map(|(_, prefix)| *prefix).max_by_key(|prefix| prefix.len());
             let found = table.find(b"h", path.as_bytes()).map(|index| names[index].as_str());

@@ -116,9 +116,9 @@ impl Rig {
         loop {
             match Gateway::connect(&self.control()).await {
                 Ok(line) => return line,
-                Err(error) if deadline < tokio::time::Instant::now() => panic!("{error}"),
-                Err(_) => tokio::time::sleep(Duration::from_millis(2)).await,
+                Err(error) => assert!(tokio::time::Instant::now() < deadline, "{error}"),
             }
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 

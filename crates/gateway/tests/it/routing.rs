@@ -96,6 +96,7 @@ fn a_service_gets_the_path_that_was_matched_and_who_the_client_is() {
         assert_eq!(request.header(gone), None, "{gone}");
     }
     assert_eq!(request.header("x-keep"), Some("1"));
+    assert_eq!(request.header("via"), Some("1.1 mainstay"));
     let id = request.header("x-request-id").unwrap();
     assert_eq!(id.len(), 32);
     assert_eq!(response.header("x-request-id"), Some(id));

@@ -218,6 +218,8 @@ fn a_websocket_works_as_if_nobody_stood_between() {
                 socket.send(message.clone()).await.unwrap();
                 assert_eq!(socket.next().await.unwrap().unwrap(), message);
             }
+            let endpoint = rig.line().await.status().await.unwrap().upstreams.remove(0);
+            assert_eq!(endpoint.endpoints[0].in_flight, 1, "a tunnel keeps its endpoint busy");
             socket.close(None).await.unwrap();
             while let Some(Ok(_)) = socket.next().await {}
         };
@@ -225,6 +227,7 @@ fn a_websocket_works_as_if_nobody_stood_between() {
     });
     let status = rig.eventually(|status| status.totals.connections == 0);
     assert_eq!(status.routes[0].responses.informational, 1);
+    assert_eq!(status.upstreams[0].endpoints[0].in_flight, 0);
 }
 
 #[test]
