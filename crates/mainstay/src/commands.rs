@@ -65,7 +65,7 @@ pub(crate) enum Command {
     Env(env::EnvArgs),
     /// Set, list and remove secrets
     Secret(secret::SecretArgs),
-    /// Print the manifest's JSON Schema, for editors
+    /// Print what this version reads, answers and takes
     Schema(schema::SchemaArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),

@@ -21,6 +21,7 @@ mod output;
 mod place;
 mod processes;
 mod project;
+mod reference;
 mod server;
 mod text;
 mod wait;

@@ -80,7 +80,8 @@ pub(crate) fn print(out: &Output, event: &Event) -> Result<(), Failure> {
     let text = sanitized(&event.text, false);
     let text = style.map_or_else(|| text.clone(), |style| out.style(style, &text));
     let at = out.style(Style::Faint, &live::time_of_day(event.at));
-    out.line(&format!("{at}  {}  {text}", out.style(Style::Strong, &event.subject)))?;
+    let subject = event.instance.as_ref().unwrap_or(&event.subject);
+    out.line(&format!("{at}  {}  {text}", out.style(Style::Strong, subject)))?;
     for line in &event.detail {
         out.line(&out.style(Style::Faint, &format!("          {}", sanitized(line, false))))?;
     }

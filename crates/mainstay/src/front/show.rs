@@ -18,6 +18,9 @@ use crate::output::{Output, Style};
 /// Lines of detail that are repeated at the end of a start that failed.
 const LAST_LINES: usize = 20;
 
+/// How long a remark stays.
+const REMARK_MILLIS: i64 = 15_000;
+
 /// The user's side of the front end.
 #[derive(Debug)]
 pub(super) struct Show {
@@ -26,6 +29,7 @@ pub(super) struct Show {
     screen: Option<(Screen, mpsc::Receiver<Key>)>,
     follows_logs: bool,
     said_notices: bool,
+    remarked_at: Option<i64>,
 }
 
 impl Show {
@@ -42,7 +46,7 @@ impl Show {
             now: now(),
             ..Model::default()
         };
-        Ok(Self { output, model, screen, follows_logs: false, said_notices: false })
+        Ok(Self { output, model, screen, follows_logs: false, said_notices: false, remarked_at: None })
     }
 
     /// The newest status.
@@ -73,6 +77,9 @@ impl Show {
 
     pub(super) fn tick(&mut self) {
         self.model.now = now();
+        if self.remarked_at.is_some_and(|at| at + REMARK_MILLIS < self.model.now) {
+            self.model.remark = None;
+        }
     }
 
     pub(super) fn resized(&mut self) {
@@ -148,6 +155,7 @@ impl Show {
             self.output.note(text);
         }
         self.model.remark = Some(text.to_owned());
+        self.remarked_at = Some(now());
         self.refresh()
     }
 

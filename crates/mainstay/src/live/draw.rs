@@ -173,11 +173,27 @@ fn head(model: &Model, columns: usize) -> Vec<Line> {
         lines.push(Line::plain(" ").and_styled(Style::Help, url));
     }
     if let Some(console) = &model.console {
-        let label = if width(console) + 10 <= columns { " console " } else { " " };
-        lines.push(Line::styled(Style::Faint, label).and(console));
+        lines.extend(address(console, columns));
     }
     if let Some(reason) = reason {
         lines.push(Line::plain(" ").and_styled(style, sanitized(&reason, false)));
+    }
+    lines
+}
+
+/// The console's address, whole: half a token opens nothing.
+fn address(console: &str, columns: usize) -> Vec<Line> {
+    let label = " console ";
+    if width(label) + width(console) <= columns {
+        return vec![Line::styled(Style::Faint, label).and(console)];
+    }
+    let mut lines = vec![Line::styled(Style::Faint, " console")];
+    let mut rest = console;
+    while !rest.is_empty() {
+        let end = rest.char_indices().nth(columns).map_or(rest.len(), |(end, _)| end);
+        let (line, after) = rest.split_at(end);
+        lines.push(Line::plain(line));
+        rest = after;
     }
     lines
 }
@@ -365,7 +381,8 @@ fn event_line(event: &Event) -> Line {
         Level::Error => Some(Style::Error),
     };
     let at = time_of_day(event.at);
-    let line = Line::styled(Style::Faint, format!(" {at}  ")).and(format!("{}  ", event.subject));
+    let subject = event.instance.as_ref().unwrap_or(&event.subject);
+    let line = Line::styled(Style::Faint, format!(" {at}  ")).and(format!("{subject}  "));
     let text = sanitized(&event.text, false);
     match style {
         Some(style) => line.and_styled(style, text),
@@ -437,5 +454,135 @@ pub(crate) fn moment(millis: i64) -> String {
     match Timestamp::from_millisecond(millis) {
         Ok(at) => at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_range) => "never".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::server::LogView;
+
+    fn instance(id: &str, phase: &str, memory: u64) -> serde_json::Value {
+        json!({
+            "id": id, "phase": phase, "reason": null, "role": null, "pid": 1,
+            "address": "127.0.0.1:27100", "started_at": 0, "restarts": 0,
+            "cpu_millis": 123, "memory": memory, "memory_limit": null,
+        })
+    }
+
+    fn node(name: &str, health: &serde_json::Value, instances: &[serde_json::Value]) -> serde_json::Value {
+        json!({
+            "name": name, "kind": "service", "detail": "cargo", "health": health,
+            "activity": "", "wanted": 1, "instances": instances,
+        })
+    }
+
+    /// Two instances of `api`, a database with a replica, a failing worker, one that is built.
+    fn status() -> AppStatus {
+        let ok = json!({ "word": "ok", "since": 0 });
+        let failing = json!({ "word": "failing", "reason": "0 of 1 ready, mailer-1: exited with 1", "since": 0 });
+        let held = json!({ "word": "held", "reason": "building", "since": 0 });
+        let mut building = node("web", &held, &[]);
+        building["activity"] = json!("building");
+        let mut crashing = instance("mailer-1", "crash-loop", 0);
+        crashing["restarts"] = json!(7);
+        let mut primary = instance("db-primary", "ready", 96 << 20);
+        primary["role"] = json!("primary");
+        primary["memory_limit"] = json!(512_u64 << 20);
+        serde_json::from_value(json!({
+            "app": "reconciliation", "environment": "dev", "state": "running", "health": failing,
+            "at": 192_000, "started_at": 0, "generation": 3, "urls": ["http://reconciliation.localhost:8000/"],
+            "nodes": [
+                node("api", &ok, &[instance("api-1", "ready", 45 << 20), instance("api-2", "starting", 44 << 20)]),
+                building,
+                node("mailer", &failing, &[crashing]),
+                node("db", &ok, &[primary]),
+            ],
+            "edges": [],
+            "routes": [{
+                "name": "app/api/", "host": null, "path": "/api/", "to": "api", "requests": 100,
+                "errors": 2, "per_second": 124.25, "errors_per_second": 0.4, "p50_ms": 4.2,
+                "p95_ms": 41.9, "endpoints": [],
+            }],
+            "jobs": [], "platform": [], "notices": ["[slo] has no effect yet"],
+        }))
+        .unwrap()
+    }
+
+    fn model() -> Model {
+        let mut model = Model {
+            status: Some(status()),
+            console: Some("http://127.0.0.1:7400/#token=0123456789abcdef0123456789abcdef".to_owned()),
+            now: 192_000,
+            ..Model::default()
+        };
+        for id in 0..30 {
+            let event = json!({
+                "id": id, "at": 1_000 * id, "level": if id == 29 { "error" } else { "info" },
+                "subject": "api", "instance": "api-1", "kind": "instance",
+                "text": format!("event number {id} \u{1b}[2Jwith a sequence"), "detail": [],
+            });
+            model.push_event(serde_json::from_value(event).unwrap());
+        }
+        model
+    }
+
+    fn drawn(model: &Model, columns: usize, rows: usize) -> String {
+        let lines = draw(model, (columns, rows), false);
+        assert!(lines.len() <= rows, "{} lines in {rows} rows", lines.len());
+        for line in &lines {
+            assert!(width(line) <= columns, "{line:?} is wider than {columns}");
+        }
+        lines.join("\n")
+    }
+
+    fn check(name: &str, model: &Model, columns: usize, rows: usize) {
+        let drawn = drawn(model, columns, rows);
+        insta::with_settings!({ filters => vec![(r"\d\d:\d\d:\d\d", "HH:MM:SS")] }, {
+            insta::assert_snapshot!(name, drawn);
+        });
+    }
+
+    #[test]
+    fn every_width_shows_what_has_room() {
+        check("60", &model(), 60, 30);
+        check("80", &model(), 80, 30);
+        check("140", &model(), 140, 40);
+    }
+
+    #[test]
+    fn a_stop_says_what_it_waits_for_and_how_not_to() {
+        let waiting = "stopping api-1, api-2".to_owned();
+        let stage = Stage::Stopping { waiting, hurried: false };
+        let model = Model { stage, ..model() };
+        let last = drawn(&model, 80, 24).lines().last().unwrap().to_owned();
+        assert_eq!(last, " stopping api-1, api-2   Ctrl-C do not wait");
+    }
+
+    #[test]
+    fn log_lines_cannot_move_the_cursor() {
+        let mut model = Model { pane: Pane::Logs, ..model() };
+        model.push_log(LogView {
+            at: 0,
+            instance: "api-1".to_owned(),
+            service: "api".to_owned(),
+            stream: "stdout".to_owned(),
+            text: "\u{1b}[2J\u{1b}[1;1Hhello\r\n".to_owned(),
+        });
+        let drawn = drawn(&model, 80, 30);
+        assert!(drawn.contains("api-1  hello") && !drawn.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn no_size_and_no_status_breaks_the_drawing() {
+        for model in [model(), Model::default()] {
+            for columns in [0, 1, 20, 59, 300] {
+                for rows in [0, 1, 4, 12, 100] {
+                    draw(&model, (columns, rows), true);
+                }
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-const TOKEN_BYTES: usize = 32;
+const TOKEN_BYTES: usize = 16;
 
 /// What the console of a run is reached with.
 #[derive(Clone, Deserialize, Serialize)]
