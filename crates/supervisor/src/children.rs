@@ -22,6 +22,9 @@ use crate::process_table::{self, Process};
 /// How often a group is looked at whose leader exited while it was asked to stop.
 const LINGERING: Duration = Duration::from_millis(20);
 
+/// So many rounds of killing, a millisecond each, until the rest is left to the next look.
+const KILLING: u32 = 100;
+
 /// Names a launch until it has a process id.
 pub(crate) type Ticket = u64;
 
@@ -233,15 +236,17 @@ impl Nursery {
 
     /// Kills until nobody is left: a process can start another while it is being looked for.
     fn kill_all_of(&self, pid: u32, name: &str, cgroup: &Cgroup) {
-        for _ in 0..50 {
+        let mut seen = Vec::new();
+        for _ in 0..KILLING {
             process_table::send_group(pid, Signal::KILL);
+            seen.extend(remains(pid, name, cgroup));
             cgroup.kill();
-            let left = remains(pid, name, cgroup);
-            for process in &left {
-                process_table::kill(process);
-            }
-            if left.is_empty() {
+            seen.retain(process_table::lives);
+            if seen.is_empty() {
                 return;
+            }
+            for process in &seen {
+                process_table::kill(process);
             }
             crate::lock::pause_for(Duration::from_millis(1));
         }

@@ -16,6 +16,7 @@ pub(crate) struct Process {
     pub(crate) group: u32,
     pub(crate) session: u32,
     pub(crate) state: char,
+    pub(crate) threads: u64,
     /// In ticks since boot; with the pid it names a process for good.
     pub(crate) start: u64,
     /// User and system time in ticks, exited and awaited children included.
@@ -25,9 +26,10 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Whether it can still do something.
+    /// Whether it can still do something or hold something: a main thread is shown as dead while
+    /// others still are on their way out, with the sockets they share still open.
     pub(crate) const fn alive(&self) -> bool {
-        !matches!(self.state, 'Z' | 'X')
+        !matches!(self.state, 'Z' | 'X') || 1 < self.threads
     }
 }
 
@@ -62,6 +64,7 @@ fn parse(pid: u32, stat: &str) -> Option<Process> {
         group: id(2)?,
         session: id(3)?,
         ticks: number(11)? + number(12)? + number(13)? + number(14)?,
+        threads: number(17)?,
         start: number(19)?,
         name,
     })
@@ -124,6 +127,14 @@ pub(crate) fn kill(seen: &Process) {
     send(seen.pid, Signal::KILL);
 }
 
+/// Whether a process that was seen can still do something.
+///
+/// One that is on its way out has lost its environment and its cgroup before it closes its sockets,
+/// so that only its number, with its start, tells when it is really gone.
+pub(crate) fn lives(seen: &Process) -> bool {
+    process(seen.pid).is_some_and(|now| now.start == seen.start && now.alive())
+}
+
 /// Signals a process; one that is gone needs no signal.
 pub(crate) fn send(pid: u32, signal: Signal) {
     if let Some(pid) = pid_of(pid) {
@@ -163,6 +174,7 @@ mod tests {
             group: pid,
             session: pid,
             state: 'S',
+            threads: 1,
             start: 1,
             ticks: 0,
             name: String::new(),

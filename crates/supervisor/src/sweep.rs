@@ -121,8 +121,13 @@ pub(crate) fn sweep_locked(state: &Path, runtime: &Path) -> Result<Proof, Record
 pub(crate) fn kill_run(record: &Record, clock: &SystemClock, proof: &mut Proof) {
     let spared = process_table::own_line();
     let begun = clock.now();
+    let mut seen: Vec<Process> = Vec::new();
     loop {
-        let found = members(record, &spared);
+        seen.extend(members(record, &spared));
+        seen.retain(process_table::lives);
+        seen.sort_by_key(|process| process.pid);
+        seen.dedup_by_key(|process| process.pid);
+        let found = &seen;
         proof.left = found
             .iter()
             .map(|process| SweptProcess { pid: process.pid, command: process.name.clone() })
@@ -138,7 +143,7 @@ pub(crate) fn kill_run(record: &Record, clock: &SystemClock, proof: &mut Proof) 
         for cgroup in &record.cgroups {
             crate::cgroup::kill_tree(cgroup);
         }
-        for process in &found {
+        for process in found {
             process_table::kill(process);
         }
         pause_for(Duration::from_millis(2));

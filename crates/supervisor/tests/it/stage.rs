@@ -235,9 +235,11 @@ pub(crate) fn number_in(path: &std::path::Path) -> u32 {
     })
 }
 
+/// Whether a process, or only a thread of it, is not dead yet.
 pub(crate) fn alive(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim_start().starts_with(['Z', 'X']))
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_ascii_whitespace().collect();
+    !["Z", "X"].contains(&fields[0]) || fields[17] != "1"
 }
 
 pub(crate) fn signal(pid: u32, number: i32) {
