@@ -1,6 +1,7 @@
 //! Talks to control: HTTP over its Unix socket. Answers are bounded; a control that is just being
 //! started again is waited for, briefly.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -137,7 +138,7 @@ pub(crate) fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _infallible = write!(out, "%{byte:02X}");
         }
     }
     out
@@ -244,7 +245,8 @@ mod tests {
 
     #[test]
     fn events_are_taken_whole_and_comments_passed_over() {
-        let mut buffer = BytesMut::from(&b": hello\n\nevent: status\ndata: {\ndata: }\n\nevent: x"[..]);
+        let mut buffer =
+            BytesMut::from(&b": hello\n\nevent: status\ndata: {\ndata: }\n\nevent: x"[..]);
         let message = take(&mut buffer).unwrap();
         assert_eq!((message.event.as_str(), message.data.as_str()), ("status", "{\n}"));
         assert_eq!(take(&mut buffer), None);

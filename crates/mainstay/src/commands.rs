@@ -134,9 +134,10 @@ fn tell(context: &Context, answer: &Answer) -> Result<(), Failure> {
                     Some(at) => format!("applied {}", live::moment(at)),
                     None => "not applied".to_owned(),
                 };
-                let problem = one.problem.as_ref().map(|problem| {
-                    out.style(Style::Error, &format!("  {problem}"))
-                });
+                let problem = one
+                    .problem
+                    .as_ref()
+                    .map(|problem| out.style(Style::Error, &format!("  {problem}")));
                 let name = format!("{:03} {}", one.number, one.name);
                 out.line(&format!("{name}  {applied}{}", problem.unwrap_or_default()))?;
             }

@@ -118,9 +118,8 @@ pub(crate) async fn prove(
 }
 
 fn sweep(state: &Path, runtime: &Path) -> Result<Proof, Failure> {
-    supervisor::sweep(state, runtime).map_err(|error| {
-        Failure::of(Exit::TryAgain, &error).help("run `mainstay down` again")
-    })
+    supervisor::sweep(state, runtime)
+        .map_err(|error| Failure::of(Exit::TryAgain, &error).help("run `mainstay down` again"))
 }
 
 /// Reaches the supervisor; one that just starts is waited for.
@@ -132,8 +131,9 @@ pub(crate) async fn connect(place: &Place) -> Result<Supervisor, Failure> {
             Ok(supervisor) => return Ok(supervisor),
             Err(error) if LISTENS <= waited => {
                 let pid = place.supervisor().unwrap_or(0);
-                return Err(Failure::of(Exit::Unavailable, &error)
-                    .help(format!("if process {pid} hangs, run `kill -9 {pid}`, then `mainstay down`")));
+                return Err(Failure::of(Exit::Unavailable, &error).help(format!(
+                    "if process {pid} hangs, run `kill -9 {pid}`, then `mainstay down`"
+                )));
             }
             Err(_starting) => {}
         }

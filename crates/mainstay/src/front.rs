@@ -220,7 +220,8 @@ impl Front<'_> {
             return Err(Failure::new(Exit::No, "the supervisor keeps dying; it is left at that")
                 .help("run `mainstay down` to make sure that nothing is left"));
         }
-        self.show.remark("the supervisor was killed and is started again; everything starts anew")?;
+        self.show
+            .remark("the supervisor was killed and is started again; everything starts anew")?;
         self.started = start::supervisor(self.place, self.run, !self.wanted.detach)?;
         self.supervisor = None;
         Ok(false)
@@ -292,7 +293,9 @@ impl Front<'_> {
     fn tell_end(&self, ended: &Ended, failing: Option<(String, Vec<String>)>) -> Outcome {
         let out = &self.context.output;
         if out.is_json() {
-            out.record(&serde_json::json!({ "ended": { "proof": ended.proof, "came_up": self.came_up } }))?;
+            out.record(
+                &serde_json::json!({ "ended": { "proof": ended.proof, "came_up": self.came_up } }),
+            )?;
         } else {
             out.line(&ended.to_string())?;
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use control::{Location, LocationError, Surroundings};
 use manifest::Document;
-use rustix::fs::FlockOperation;
+use rustix::fs::{Access, FlockOperation};
 
 use crate::commands::Context;
 use crate::environment;
@@ -38,6 +38,22 @@ impl Place {
         let location = Location::of(project, app, environment, &surroundings)
             .map_err(|error| unusable(&error))?;
         Ok(Self { environment: environment.to_owned(), location })
+    }
+
+    /// Whether its directories could be made; nothing is.
+    pub(crate) fn require_usable(&self) -> Result<(), Failure> {
+        for path in [&self.location.state, &self.location.runtime] {
+            let Some(nearest) = path.ancestors().find(|above| above.exists()) else { continue };
+            let fail = |source: std::io::Error| {
+                unusable(&LocationError::Directory { path: nearest.to_owned(), source })
+            };
+            if !nearest.is_dir() {
+                return Err(fail(std::io::ErrorKind::NotADirectory.into()));
+            }
+            let wanted = Access::WRITE_OK | Access::EXEC_OK;
+            rustix::fs::access(nearest, wanted).map_err(|error| fail(error.into()))?;
+        }
+        Ok(())
     }
 
     /// Makes its directories.
@@ -82,7 +98,8 @@ pub(crate) fn of_running(context: &Context) -> Result<Place, Failure> {
             let mut up = known.iter().filter(|(_, location)| running(location).is_some());
             match (up.next(), up.next()) {
                 (Some((one, _)), Some((other, _))) => {
-                    let title = format!("`{one}` and `{other}` run, and it is not said which is meant");
+                    let title =
+                        format!("`{one}` and `{other}` run, and it is not said which is meant");
                     return Err(Failure::new(Exit::Usage, title).help(format!("add `--env {one}`")));
                 }
                 (Some((only, _)), None) => only.clone(),

@@ -11,8 +11,8 @@ mod supervisor;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
 use ::control::Location;
+use clap::{Args, Subcommand};
 
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -94,7 +94,7 @@ impl RunArgs {
 /// Becomes the process and returns when it ends.
 pub(crate) fn run(context: &Context, process: Process) -> Result<ExitCode, Failure> {
     match process {
-        Process::Supervisor(args) => supervisor::run(context, *args),
+        Process::Supervisor(args) => supervisor::run(context, &args),
         Process::Control(args) => control::run(context, &args),
         Process::Gateway(args) => gateway::run(&args),
         Process::Keeper(args) => keeper::run(&args),

@@ -13,7 +13,8 @@ pub(crate) fn page(root: &Command) -> String {
         "# The command line\n\nWritten by `mainstay schema cli`; change the code, not this page.\n",
     );
     let about = root.get_about().map(ToString::to_string).unwrap_or_default();
-    let _infallible = writeln!(page, "\n{about}\n\n## Every command\n\n| command | does |\n|---|---|");
+    let _infallible =
+        writeln!(page, "\n{about}\n\n## Every command\n\n| command | does |\n|---|---|");
     for command in shown(&root) {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         let name = command.get_name();

@@ -29,7 +29,7 @@ use crate::failure::Failure;
 use crate::processes::RunArgs;
 
 pub(crate) use endpoints::openapi;
-pub(crate) use logs::{LogView, pattern, read as read_logs};
+pub(crate) use logs::{LogView, pattern};
 pub(crate) use problem::Problem;
 pub(crate) use requests::{ConsoleAddress, MigrateRequest};
 pub(crate) use session::Session;

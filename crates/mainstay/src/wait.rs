@@ -4,9 +4,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// Runs to the end, unless somebody presses Ctrl-C.
-pub(crate) fn block_on<T>(
-    task: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+pub(crate) fn block_on<T>(task: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(2)

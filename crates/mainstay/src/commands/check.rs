@@ -74,7 +74,7 @@ pub(crate) fn require_readable(
     document: &Document,
 ) -> Result<(), Failure> {
     let (_, diagnostics) = document.resolve(None);
-    let broken = ["syntax", "empty", "too-deep", "too-large"];
+    let broken = ["syntax", "empty", "not-text", "too-deep", "too-long"];
     if !diagnostics.iter().any(|diagnostic| broken.contains(&diagnostic.code)) {
         return Ok(());
     }
@@ -156,7 +156,8 @@ fn summary(context: &Context, verdict: &Verdict) -> String {
     let ok = out.style(Style::Good, "ok");
     let mut text = format!("{ok}: {} in `{}`", parts.join(", "), verdict.environment);
     if 0 < warnings {
-        text.push_str(&format!("; {warned}"));
+        text.push_str("; ");
+        text.push_str(&warned);
     }
     text
 }

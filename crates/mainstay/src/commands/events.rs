@@ -42,7 +42,10 @@ pub(crate) fn run(context: &Context, args: &EventsArgs) -> Outcome {
         for event in &answer.events {
             print(out, event)?;
         }
-        while args.follow {
+        if !args.follow {
+            return Ok(Exit::Done);
+        }
+        loop {
             let mut stream = client.stream(&format!("/api/stream?after={last}")).await?;
             while let Some(message) = stream.next().await {
                 if message.event == "event"
@@ -54,7 +57,6 @@ pub(crate) fn run(context: &Context, args: &EventsArgs) -> Outcome {
             }
             place.require_running()?;
         }
-        Ok(Exit::Done)
     });
     ended_by_the_reader(shown, args.follow)
 }

@@ -51,6 +51,7 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Outcome {
     if let Some(pid) = place.supervisor() {
         return Err(already_up(&place, pid));
     }
+    place.require_usable()?;
     require_machine(context, &project)?;
     require_ports(&manifest)?;
     place.create()?;
@@ -111,9 +112,11 @@ fn require_machine(context: &Context, project: &Project) -> Result<(), Failure> 
 fn require_ports(manifest: &Manifest) -> Result<(), Failure> {
     let listeners = manifest.listeners.iter().map(|one| (one.name.to_string(), one.address.value));
     let fixed = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-    let databases = manifest.databases.iter().filter(|one| one.url.is_none()).filter_map(|one| {
-        Some((one.name.to_string(), fixed(one.port.as_ref()?.value)))
-    });
+    let databases = manifest
+        .databases
+        .iter()
+        .filter(|one| one.url.is_none())
+        .filter_map(|one| Some((one.name.to_string(), fixed(one.port.as_ref()?.value))));
     let taken: Vec<(String, SocketAddr)> = listeners
         .chain(databases)
         .filter(|(_, address)| !supervisor::port_is_free(*address))

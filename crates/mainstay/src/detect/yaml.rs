@@ -18,9 +18,9 @@ pub(super) enum Yaml {
     /// A scalar, quotes removed.
     Text(String),
     /// A list.
-    List(Vec<Yaml>),
+    List(Vec<Self>),
     /// A map, in the order of the file.
-    Map(Vec<(String, Yaml)>),
+    Map(Vec<(String, Self)>),
 }
 
 impl Yaml {
@@ -284,6 +284,8 @@ fn unquote(text: &str) -> String {
 /// `[a, b]` and `{a: b}`, on one line.
 fn flow(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, depth: usize) -> Yaml {
     if DEEPEST < depth {
+        // Whoever called goes on with what is left, which must therefore be nothing.
+        chars.by_ref().for_each(drop);
         return Yaml::Nothing;
     }
     let Some(open) = chars.next() else { return Yaml::Nothing };

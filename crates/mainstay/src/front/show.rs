@@ -46,7 +46,14 @@ impl Show {
             now: now(),
             ..Model::default()
         };
-        Ok(Self { output, model, screen, follows_logs: false, said_notices: false, remarked_at: None })
+        Ok(Self {
+            output,
+            model,
+            screen,
+            follows_logs: false,
+            said_notices: false,
+            remarked_at: None,
+        })
     }
 
     /// The newest status.
@@ -130,8 +137,7 @@ impl Show {
     /// Shows what a stop waits for.
     pub(super) fn stopping(&mut self, waiting: &str) {
         let was_hurried = matches!(self.model.stage, Stage::Stopping { hurried: true, .. });
-        self.model.stage =
-            Stage::Stopping { waiting: waiting.to_owned(), hurried: was_hurried };
+        self.model.stage = Stage::Stopping { waiting: waiting.to_owned(), hurried: was_hurried };
         if self.screen.is_none() && !self.output.is_json() {
             self.output.note(waiting);
         }
@@ -208,7 +214,10 @@ impl Show {
         let lines = event.map(|event| event.detail.clone()).unwrap_or_default();
         let skip = lines.len().saturating_sub(LAST_LINES);
         let lines = lines.iter().skip(skip);
-        Some((reason, lines.map(|line| format!("  {}", crate::text::sanitized(line, false))).collect()))
+        Some((
+            reason,
+            lines.map(|line| format!("  {}", crate::text::sanitized(line, false))).collect(),
+        ))
     }
 
     /// Says that it goes on without us.

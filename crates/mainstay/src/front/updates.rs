@@ -48,7 +48,7 @@ pub(super) fn follow(tasks: &mut TaskGroup<()>, place: &Place, sender: mpsc::Sen
         let mut last = None;
         while !sender.is_closed() {
             // That control cannot be reached just now is what this loop is for.
-            drop(once(&client, &mut last, begun, &sender).await);
+            once(&client, &mut last, begun, &sender).await.unwrap_or_default();
             tokio::time::sleep(PAUSE).await;
         }
     });

@@ -1,5 +1,6 @@
 //! The model as lines of a screen of a given size.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use control::{AppStatus, Event, Health, InstanceView, Level, Node, NodeKind, RouteView, State};
@@ -83,7 +84,10 @@ pub(crate) fn draw(model: &Model, (columns, rows): (usize, usize), colour: bool)
     if room < body.len() {
         let hidden = body.len() - room.saturating_sub(1);
         body.truncate(room.saturating_sub(1));
-        body.push(Line::styled(Style::Faint, format!(" ... {hidden} more lines; a taller window shows them")));
+        body.push(Line::styled(
+            Style::Faint,
+            format!(" ... {hidden} more lines; a taller window shows them"),
+        ));
     }
     let below = rows.saturating_sub(head.len() + body.len() + footer.len());
     let mut lines: Vec<Line> = head;
@@ -97,7 +101,12 @@ pub(crate) fn draw(model: &Model, (columns, rows): (usize, usize), colour: bool)
 }
 
 /// The tables alone, for `status`.
-pub(crate) fn table(status: &AppStatus, console: &str, columns: usize, colour: bool) -> Vec<String> {
+pub(crate) fn table(
+    status: &AppStatus,
+    console: &str,
+    columns: usize,
+    colour: bool,
+) -> Vec<String> {
     let model = Model {
         status: Some(status.clone()),
         console: Some(console.to_owned()),
@@ -109,9 +118,11 @@ pub(crate) fn table(status: &AppStatus, console: &str, columns: usize, colour: b
     lines.extend(routes(status, columns));
     lines.extend(jobs(status));
     lines.extend(platform(status));
-    lines.extend(status.notices.iter().map(|notice| {
-        Line::styled(Style::Faint, format!(" note: {}", sanitized(notice, false)))
-    }));
+    lines.extend(
+        status.notices.iter().map(|notice| {
+            Line::styled(Style::Faint, format!(" note: {}", sanitized(notice, false)))
+        }),
+    );
     lines.iter().map(|line| line.render(columns, colour)).collect()
 }
 
@@ -163,7 +174,8 @@ fn head(model: &Model, columns: usize) -> Vec<Line> {
         .and(" ")
         .and_styled(Style::Strong, app)
         .and_styled(Style::Faint, format!("  {environment}"));
-    let right = Line::default().and_styled(style, word).and_styled(Style::Faint, format!("  {age} "));
+    let right =
+        Line::default().and_styled(style, word).and_styled(Style::Faint, format!("  {age} "));
     let gap = columns.saturating_sub(left.width() + right.width());
     let mut line = left.and(" ".repeat(gap.max(2)));
     line.pieces.extend(right.pieces);
@@ -190,7 +202,7 @@ fn address(console: &str, columns: usize) -> Vec<Line> {
     let mut lines = vec![Line::styled(Style::Faint, " console")];
     let mut rest = console;
     while !rest.is_empty() {
-        let end = rest.char_indices().nth(columns).map_or(rest.len(), |(end, _)| end);
+        let end = rest.char_indices().nth(columns.max(1)).map_or(rest.len(), |(end, _)| end);
         let (line, after) = rest.split_at(end);
         lines.push(Line::plain(line));
         rest = after;
@@ -244,10 +256,11 @@ fn instances(status: &AppStatus, columns: usize) -> Vec<Line> {
         .clamp(8, if is_narrow { 18 } else { 28 });
     let mut title = format!(" {}  {}", fitted("INSTANCE", name), fitted("STATE", 18));
     if !is_narrow {
-        title.push_str(&format!("{:>7}  {:>9}", "CPU", "MEMORY"));
+        let memory = memory_width(columns);
+        let _infallible = write!(title, "{:>7}  {:>memory$}", "CPU", "MEMORY");
     }
     if is_wide {
-        title.push_str(&format!("  {:>8}  {:<21}  {}", "RESTARTS", "ADDRESS", "KIND"));
+        let _infallible = write!(title, "  {:>8}  {:<21}  KIND", "RESTARTS", "ADDRESS");
     } else if !is_narrow {
         title.push_str("  RST");
     }
@@ -267,6 +280,11 @@ fn instances(status: &AppStatus, columns: usize) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// A wide screen also shows the share of the limit.
+const fn memory_width(columns: usize) -> usize {
+    if WIDE <= columns { 12 } else { 9 }
 }
 
 fn node_line(node: &Node, name: usize) -> Line {
@@ -300,7 +318,8 @@ fn instance_line(node: &Node, instance: &InstanceView, name: usize, columns: usi
         }
         _ => memory(instance.memory),
     };
-    line = line.and(format!("{:>7}  {memory:>9}", cpu(instance.cpu_millis)));
+    let room = memory_width(columns);
+    line = line.and(format!("{:>7}  {memory:>room$}", cpu(instance.cpu_millis)));
     let restarts = instance.restarts.to_string();
     let style = if instance.restarts == 0 { Style::Faint } else { Style::Warning };
     if columns < WIDE {
@@ -319,10 +338,10 @@ fn routes(status: &AppStatus, columns: usize) -> Vec<Line> {
     let name = widest.clamp(8, if columns < NARROW { 18 } else { 28 });
     let mut title = format!(" {}  {:>8}  {:>8}", fitted("ROUTE", name), "REQ/S", "ERR/S");
     if NARROW <= columns {
-        title.push_str(&format!("  {:>8}", "P95"));
+        title.push_str("       P95");
     }
     if WIDE <= columns {
-        title.push_str(&format!("  {:>8}  {}", "P50", "TO"));
+        title.push_str("       P50  TO");
     }
     let mut lines = vec![Line::default(), Line::styled(Style::Faint, title)];
     lines.extend(status.routes.iter().map(|route| route_line(route, name, columns)));
@@ -332,14 +351,15 @@ fn routes(status: &AppStatus, columns: usize) -> Vec<Line> {
 fn route_line(route: &RouteView, name: usize, columns: usize) -> Line {
     let failing = 0.0 < route.errors_per_second;
     let style = if failing { Style::Error } else { Style::Faint };
-    let mut line = Line::plain(format!(" {}  {:>8.1}", fitted(&route.name, name), route.per_second))
-        .and_styled(style, format!("  {:>8.1}", route.errors_per_second));
+    let mut line =
+        Line::plain(format!(" {}  {:>8.1}", fitted(&route.name, name), route.per_second))
+            .and_styled(style, format!("  {:>8.1}", route.errors_per_second));
     if NARROW <= columns {
         line = line.and(format!("  {:>8}", millis(route.p95_ms)));
     }
     if WIDE <= columns {
-        line = line
-            .and_styled(Style::Faint, format!("  {:>8}  {}", millis(route.p50_ms), route.to));
+        line =
+            line.and_styled(Style::Faint, format!("  {:>8}  {}", millis(route.p50_ms), route.to));
     }
     line
 }
@@ -396,7 +416,8 @@ fn footer(model: &Model) -> Vec<Line> {
         lines.push(Line::styled(Style::Warning, format!(" {remark}")));
     }
     let key = |line: Line, key: &str, does: &str| {
-        line.and_styled(Style::Strong, format!(" {key} ")).and_styled(Style::Faint, format!("{does}  "))
+        line.and_styled(Style::Strong, format!(" {key} "))
+            .and_styled(Style::Faint, format!("{does}  "))
     };
     let line = match &model.stage {
         Stage::Running => {
@@ -472,7 +493,11 @@ mod tests {
         })
     }
 
-    fn node(name: &str, health: &serde_json::Value, instances: &[serde_json::Value]) -> serde_json::Value {
+    fn node(
+        name: &str,
+        health: &serde_json::Value,
+        instances: &[serde_json::Value],
+    ) -> serde_json::Value {
         json!({
             "name": name, "kind": "service", "detail": "cargo", "health": health,
             "activity": "", "wanted": 1, "instances": instances,
@@ -514,7 +539,9 @@ mod tests {
     fn model() -> Model {
         let mut model = Model {
             status: Some(status()),
-            console: Some("http://127.0.0.1:7400/#token=0123456789abcdef0123456789abcdef".to_owned()),
+            console: Some(
+                "http://127.0.0.1:7400/#token=0123456789abcdef0123456789abcdef".to_owned(),
+            ),
             now: 192_000,
             ..Model::default()
         };

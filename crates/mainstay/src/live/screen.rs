@@ -102,7 +102,8 @@ fn watch_keys(keys: &mpsc::Sender<Key>) {
             Ok(false) => continue,
             Ok(true) => {}
             Err(_gone) => {
-                drop(keys.blocking_send(Key::Gone));
+                // Nobody listens any more, or learns it now.
+                keys.blocking_send(Key::Gone).ok();
                 return;
             }
         }

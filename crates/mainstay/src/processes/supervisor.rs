@@ -39,7 +39,7 @@ pub(crate) fn arguments(run: &RunArgs, leash: bool) -> Vec<String> {
 }
 
 /// Runs the process; returns in the supervisor and in its keeper.
-pub(crate) fn run(context: &Context, args: SupervisorArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(context: &Context, args: &SupervisorArgs) -> Result<ExitCode, Failure> {
     let failed = |what: &str, error: &io::Error| Failure::new(Exit::No, what).because(error);
     // Keys pressed in the terminal that started us are not meant for us.
     if let Err(error) = rustix::process::setsid()

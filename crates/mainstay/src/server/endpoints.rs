@@ -7,12 +7,12 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::feed::FeedQuery;
+use super::logs::{LogsAnswer, LogsQuery};
 use super::requests::{
     ConsoleAddress, DatabaseQuery, Done, EventsAnswer, EventsQuery, MigrateRequest, SamplesAnswer,
     SamplesQuery, SessionRequest,
 };
-use super::logs::{LogsAnswer, LogsQuery};
-use super::feed::FeedQuery;
 use super::{Problem, Server, feed, logs, requests};
 
 /// Over what a request comes.
@@ -45,7 +45,11 @@ const fn schema<T: JsonSchema>() -> Option<SchemaOf> {
     Some(SchemaGenerator::subschema_for::<T>)
 }
 
-const fn reading(path: &'static str, about: &'static str, route: fn() -> MethodRouter<Server>) -> Endpoint {
+const fn reading(
+    path: &'static str,
+    about: &'static str,
+    route: fn() -> MethodRouter<Server>,
+) -> Endpoint {
     Endpoint {
         method: "get",
         path,
@@ -58,7 +62,11 @@ const fn reading(path: &'static str, about: &'static str, route: fn() -> MethodR
     }
 }
 
-const fn changing(path: &'static str, about: &'static str, route: fn() -> MethodRouter<Server>) -> Endpoint {
+const fn changing(
+    path: &'static str,
+    about: &'static str,
+    route: fn() -> MethodRouter<Server>,
+) -> Endpoint {
     Endpoint { method: "post", answer: schema::<Answer>(), ..reading(path, about, route) }
 }
 
@@ -85,7 +93,9 @@ static ALL: &[Endpoint] = &[
     Endpoint {
         query: schema::<LogsQuery>(),
         answer: schema::<LogsAnswer>(),
-        ..reading("/api/logs", "Log lines of all instances in the order of time.", || get(logs::logs))
+        ..reading("/api/logs", "Log lines of all instances in the order of time.", || {
+            get(logs::logs)
+        })
     },
     Endpoint {
         query: schema::<LogsQuery>(),
@@ -136,17 +146,17 @@ static ALL: &[Endpoint] = &[
     },
     Endpoint {
         owner_only: true,
-        ..changing("/api/connect/{name}", "How to start an interactive client of a database.", || {
-            post(requests::connect)
-        })
+        ..changing(
+            "/api/connect/{name}",
+            "How to start an interactive client of a database.",
+            || post(requests::connect),
+        )
     },
     changing("/api/down", "Stops everything in order; the answer comes when it has begun.", || {
         post(requests::down)
     }),
     Endpoint {
-        ..reading("/api/openapi.json", "This description.", || {
-            get(async || axum::Json(openapi()))
-        })
+        ..reading("/api/openapi.json", "This description.", || get(async || axum::Json(openapi())))
     },
 ];
 
@@ -214,7 +224,8 @@ fn operation(
     let Some(object) = operation.as_object_mut() else { return operation };
     if let Some(body) = endpoint.body {
         let schema = body(generator);
-        let body = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        let body =
+            json!({ "required": true, "content": { "application/json": { "schema": schema } } });
         object.insert("requestBody".to_owned(), body);
     }
     if endpoint.owner_only {
@@ -240,10 +251,12 @@ fn parameters(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Vec<Value
     let Some(query) = endpoint.query else { return all };
     // The fields of the query's type are its parameters.
     let reference = query(generator);
-    let name = reference.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
+    let name =
+        reference.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
     let definition = name.and_then(|name| generator.definitions().get(name)).cloned();
     let Some(definition) = definition else { return all };
-    let required = definition.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    let required =
+        definition.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
     let properties = definition.get("properties").and_then(Value::as_object);
     for (name, schema) in properties.into_iter().flatten() {
         let required = required.iter().any(|one| one == name);

@@ -3,7 +3,7 @@
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 
 use super::{Problem, Server};
 use crate::console;
@@ -19,7 +19,8 @@ pub(super) async fn gate(State(server): State<Server>, request: Request, next: N
         None => next.run(request).await,
     };
     let headers = response.headers_mut();
-    let policy = if is_api { "default-src 'none'; frame-ancestors 'none'" } else { console::POLICY };
+    let policy =
+        if is_api { "default-src 'none'; frame-ancestors 'none'" } else { console::POLICY };
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -82,8 +82,7 @@ pub(crate) fn pattern(text: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(text).size_limit(LARGEST_PATTERN).dfa_size_limit(LARGEST_PATTERN).build()
 }
 
-/// Reads lines from a directory of logs.
-pub(crate) fn read(directory: &Path, filter: &Filter) -> Result<Vec<LogView>, logs::LogsError> {
+fn read(directory: &Path, filter: &Filter) -> Result<Vec<LogView>, logs::LogsError> {
     Ok(logs::read(directory, filter)?.map(LogView::from).collect())
 }
 
@@ -108,8 +107,7 @@ pub(super) async fn stream(
     Query(query): Query<LogsQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
     let filter = query.filter()?;
-    let follower =
-        logs::follow(server.handle.logs(), filter).map_err(|error| broken(&error))?;
+    let follower = logs::follow(server.handle.logs(), filter).map_err(|error| broken(&error))?;
     let stream = stream::unfold(follower, |mut follower| async {
         // A log that cannot be read any more ends the stream; whoever reads comes back.
         let line = follower.next().await.ok()?;
@@ -126,9 +124,11 @@ impl LogsQuery {
             Problem::new(StatusCode::BAD_REQUEST, "`grep` is not a regular expression")
                 .detail(error.to_string())
         })?;
-        let since = self.since.map(Timestamp::from_millisecond).transpose().map_err(|_range| {
-            Problem::new(StatusCode::BAD_REQUEST, "`since` is no time")
-        })?;
+        let since = self
+            .since
+            .map(Timestamp::from_millisecond)
+            .transpose()
+            .map_err(|_range| Problem::new(StatusCode::BAD_REQUEST, "`since` is no time"))?;
         Ok(Filter {
             of: self.service.iter().filter(|name| !name.is_empty()).cloned().collect(),
             since,

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use control::{Answer, AppStatus, Event, Request, Series};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,9 +42,11 @@ pub(super) async fn events(
     Query(query): Query<EventsQuery>,
 ) -> Result<Json<EventsAnswer>, Problem> {
     let limit = query.limit.unwrap_or(USUAL_EVENTS).min(MOST_EVENTS);
-    let events = server.handle.events(query.after.unwrap_or(0), limit).await.map_err(|error| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
-    })?;
+    let events = server
+        .handle
+        .events(query.after.unwrap_or(0), limit)
+        .await
+        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     Ok(Json(EventsAnswer { events }))
 }
 

@@ -23,7 +23,10 @@ pub(crate) struct Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("run", &self.run).field("port", &self.port).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("run", &self.run)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
     }
 }
 

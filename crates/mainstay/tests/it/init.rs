@@ -35,7 +35,11 @@ fn an_empty_directory_gives_a_manifest_that_says_what_a_service_is() {
 fn a_cargo_package_becomes_a_service_with_a_route() {
     check(
         &[("Cargo.toml", CARGO), ("src/main.rs", "fn main() { route(\"/health\") }")],
-        &["kind = \"cargo\", bin = \"shop-api\"", "\"/\" = { to = \"shop-api\" }", "readiness = \"/health\""],
+        &[
+            "kind = \"cargo\", bin = \"shop-api\"",
+            "\"/\" = { to = \"shop-api\" }",
+            "readiness = \"/health\"",
+        ],
         &["path ="],
     );
 }
@@ -93,11 +97,18 @@ fn a_front_end_takes_the_root_and_the_api_its_prefix() {
 fn an_npm_service_needs_a_start_script() {
     check(
         &[
-            ("a/package.json", r#"{"name":"a","scripts":{"start":"node .","build":"tsc"},"dependencies":{"express":"5"}}"#),
+            (
+                "a/package.json",
+                r#"{"name":"a","scripts":{"start":"node .","build":"tsc"},"dependencies":{"express":"5"}}"#,
+            ),
             ("b/package.json", r#"{"name":"b","scripts":{"test":"x"}}"#),
             ("c/package.json", "{"),
         ],
-        &["kind = \"npm\", path = \"a\", build = \"build\"", "b/package.json has no `start`", "c/package.json is not valid JSON"],
+        &[
+            "kind = \"npm\", path = \"a\", build = \"build\"",
+            "b/package.json has no `start`",
+            "c/package.json is not valid JSON",
+        ],
         &["[service.b]"],
     );
 }
@@ -220,7 +231,11 @@ fn a_variable_of_the_project_goes_to_whoever_mentions_it() {
             ("b/src/main.rs", "var(\"BETA\")"),
             (".env", "ALPHA=1\nBETA=2\nGAMMA=3\n"),
         ],
-        &["env     = { ALPHA = \"1\" }", "env     = { BETA = \"2\" }", "`GAMMA` of .env is used by no service"],
+        &[
+            "env     = { ALPHA = \"1\" }",
+            "env     = { BETA = \"2\" }",
+            "`GAMMA` of .env is used by no service",
+        ],
         &[],
     );
 }
@@ -228,7 +243,11 @@ fn a_variable_of_the_project_goes_to_whoever_mentions_it() {
 #[test]
 fn secrets_that_only_we_need_to_know_are_generated() {
     check(
-        &[("Cargo.toml", CARGO), ("src/main.rs", ""), (".env.example", "JWT_SECRET=change-me\nSMTP_PASSWORD=x\n")],
+        &[
+            ("Cargo.toml", CARGO),
+            ("src/main.rs", ""),
+            (".env.example", "JWT_SECRET=change-me\nSMTP_PASSWORD=x\n"),
+        ],
         &["JWT_SECRET = { generate = \"32 bytes\" }", "SMTP_PASSWORD = {}"],
         &["change-me"],
     );

@@ -1,5 +1,6 @@
 //! A run from `up` to `down`, with real processes that need nothing but a shell.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -74,12 +75,12 @@ impl Run {
         let host = format!("127.0.0.1:{}", self.console);
         let mut text = format!("{request} HTTP/1.1\r\nconnection: close\r\n");
         if !headers.iter().any(|(name, _)| *name == "host") {
-            text += &format!("host: {host}\r\n");
+            write!(text, "host: {host}\r\n").unwrap();
         }
         for (name, value) in headers {
-            text += &format!("{name}: {value}\r\n");
+            write!(text, "{name}: {value}\r\n").unwrap();
         }
-        text += &format!("content-length: {}\r\n\r\n{body}", body.len());
+        write!(text, "content-length: {}\r\n\r\n{body}", body.len()).unwrap();
         stream.write_all(text.as_bytes()).unwrap();
         let mut response = String::new();
         stream.read_to_string(&mut response).unwrap();
@@ -153,7 +154,9 @@ fn a_foreground_run_stops_in_order_at_ctrl_c_and_with_its_terminal() {
 
 #[test]
 fn a_second_ctrl_c_does_not_wait_for_the_stubborn() {
-    let run = Run::new("[service.deaf]\nrun = \"sh -c 'trap : TERM; while :; do sleep 1; done'\"\ndrain = \"60s\"\n");
+    let run = Run::new(
+        "[service.deaf]\nrun = \"sh -c 'trap : TERM; while :; do sleep 1; done'\"\ndrain = \"60s\"\n",
+    );
     let mut child = run.foreground();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().starts_with("up after")));
@@ -231,7 +234,9 @@ fn a_taken_port_is_named_with_its_holder_before_anything_starts() {
 
 #[test]
 fn a_start_that_fails_says_why_and_leaves_nothing() {
-    let run = Run::new("[service.broken]\nrun = \"sh -c 'echo cannot find my socks >&2; exit 1'\"\n");
+    let run = Run::new(
+        "[service.broken]\nrun = \"sh -c 'echo cannot find my socks >&2; exit 1'\"\nprobe = { readiness = \"/health\" }\n",
+    );
     let answer = run.run(&["up", "--detach", "--timeout", "3s", "--console-port", &run.console]);
     answer.expect(1).says("broken").says("cannot find my socks").says("nothing is left running");
     run.run(&["status"]).expect(69);
