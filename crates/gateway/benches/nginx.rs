@@ -2,8 +2,9 @@
 //!
 //! Both proxies sit on the same core before the same origin and take turns, a few seconds at a
 //! time; what is compared is the CPU time that each process used per request answered, so a busy
-//! machine disturbs it little. nginx is bare but for its routes; the gateway does everything it
-//! always does. Run: `cargo bench -p gateway --bench nginx`; it needs nginx, wrk and taskset.
+//! machine disturbs it little. nginx runs twice: bare but for its routes, and with the header fields
+//! that the gateway writes; the gateway does everything it always does, counters and histograms
+//! per route included. Run: `cargo bench -p gateway --bench nginx`; it needs nginx, wrk, taskset.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports on standard output")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on ends")]
@@ -27,6 +28,7 @@ use rustix::net::{
 const ORIGIN: u16 = 22_901;
 const NGINX: u16 = 22_902;
 const GATEWAY: u16 = 22_903;
+const SAME: u16 = 22_904;
 const SECONDS: u32 = 1;
 const ROUNDS: usize = 11;
 
@@ -41,8 +43,11 @@ fn main() {
     let routes = routes.map_or(10, |routes| routes.parse().unwrap());
     let hold = arguments.iter().any(|argument| argument == "--hold");
     let directory = tempfile::tempdir().unwrap();
-    let origin = Process::nginx(&directory.path().join("origin"), 1, &origin_server());
-    let nginx = Process::nginx(&directory.path().join("nginx"), 0, &nginx_server(routes));
+    let origin = Process::nginx(&directory.path().join("origin"), (1, ORIGIN), &origin_server());
+    let server = nginx_server(NGINX, routes, "");
+    let nginx = Process::nginx(&directory.path().join("nginx"), (0, NGINX), &server);
+    let server = nginx_server(SAME, routes, FIELDS);
+    let same = Process::nginx(&directory.path().join("same"), (0, SAME), &server);
     let (gateway, _line) = Process::gateway(&directory.path().join("gateway"), routes);
     if hold {
         println!(
@@ -54,25 +59,29 @@ fn main() {
         return;
     }
     println!("{routes} routes, {rounds} rounds of {SECONDS} s; µs of CPU per request, medians");
+    let proxies = [(&gateway, GATEWAY), (&nginx, NGINX), (&same, SAME)];
     for connections in [64, 512] {
-        let mut ratios = Vec::new();
-        let mut costs = [Vec::new(), Vec::new()];
-        measure(&gateway, GATEWAY, connections);
-        measure(&nginx, NGINX, connections);
-        for _ in 0..rounds {
-            let ours = measure(&gateway, GATEWAY, connections);
-            let theirs = measure(&nginx, NGINX, connections);
-            ratios.push(ours / theirs);
-            costs[0].push(ours);
-            costs[1].push(theirs);
+        let mut costs = [const { Vec::new() }; 3];
+        let mut ratios = [const { Vec::new() }; 2];
+        // The first round warms up.
+        for round in 0..=rounds {
+            let [ours, bare, same] =
+                proxies.map(|(process, port)| measure(process, port, connections));
+            if 0 < round {
+                costs[0].push(ours);
+                costs[1].push(bare);
+                costs[2].push(same);
+                ratios[0].push(ours / bare);
+                ratios[1].push(ours / same);
+            }
         }
-        let [ours, theirs] = costs.map(median);
-        let ratio = median(ratios);
-        println!(
-            "{connections:>4} connections: gateway {ours:.2}, nginx {theirs:.2}: {ratio:.3} ×"
-        );
+        let [ours, bare, same] = costs.map(median);
+        let [to_bare, to_same] = ratios.map(median);
+        println!("{connections:>4} connections: gateway {ours:.2}");
+        println!("     bare nginx {bare:.2}: {to_bare:.3} ×");
+        println!("     nginx with the same fields {same:.2}: {to_same:.3} ×");
     }
-    drop((origin, nginx, gateway));
+    drop((origin, nginx, same, gateway));
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -106,7 +115,7 @@ struct Process {
 }
 
 impl Process {
-    fn nginx(directory: &Path, core: u32, server: &str) -> Self {
+    fn nginx(directory: &Path, (core, port): (u32, u16), server: &str) -> Self {
         fs::create_dir_all(directory.join("logs")).unwrap();
         let configuration = format!(
             "worker_processes 1; daemon off; pid {0}/pid; error_log {0}/error crit;\n\
@@ -122,7 +131,6 @@ impl Process {
         let core = core.to_string();
         let child = Command::new("taskset").args(["-c", &core, "nginx", "-c"]).arg(path).spawn();
         let process = Self { child: child.unwrap() };
-        let port = if server.contains("proxy_pass") { NGINX } else { ORIGIN };
         wait_for(port);
         process
     }
@@ -208,19 +216,27 @@ fn origin_server() -> String {
     format!("server {{ listen {ORIGIN} backlog=4096; location / {{ return 200 \"{body}\"; }} }}")
 }
 
-fn nginx_server(routes: usize) -> String {
+/// What the gateway writes, as far as nginx can.
+const FIELDS: &str = r#"proxy_set_header X-Forwarded-For $remote_addr;
+    proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $host;
+    proxy_set_header Forwarded 'for=$remote_addr;proto=http;host="$host"';
+    proxy_set_header Via "1.1 nginx"; proxy_set_header X-Request-Id $request_id;
+    proxy_set_header traceparent 00-$request_id-00f067aa0ba902b7-01;
+    add_header X-Request-Id $request_id;"#;
+
+fn nginx_server(port: u16, routes: usize, fields: &str) -> String {
     let locations: String = (0..routes)
         .map(|index| {
             format!(
                 "location /app/{index}/ {{ proxy_pass http://origin; proxy_http_version 1.1; \
-                 proxy_set_header Connection \"\"; proxy_set_header Host $host; }}\n"
+                 proxy_set_header Connection \"\"; proxy_set_header Host $host; {fields} }}\n"
             )
         })
         .collect();
     format!(
         "upstream origin {{ server 127.0.0.1:{ORIGIN}; keepalive 1024; \
          keepalive_requests 1000000000; }}\n\
-         server {{ listen {NGINX} backlog=4096; {locations} }}"
+         server {{ listen {port} backlog=4096; {locations} }}"
     )
 }
 

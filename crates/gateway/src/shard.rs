@@ -31,8 +31,6 @@ const LARGEST_KEPT: usize = 16 << 10;
 /// Buffers kept per thread.
 const MOST_KEPT: usize = 1024;
 
-const TICKS_PER_SECOND: u32 = 20;
-
 /// What all threads share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -186,11 +184,13 @@ impl Shard {
         out.extend_from_slice(self.date.borrow().as_bytes());
     }
 
-    /// Moves time on. Once a second the date is written anew and the pools are swept.
+    /// Looks at the clock. Once a second the date is written anew and the pools are swept.
     pub(crate) fn tick(&self) {
-        self.timers.advance();
-        self.ticked.set(self.now());
-        if self.timers.now().is_multiple_of(TICKS_PER_SECOND) {
+        let now = self.now();
+        let is_new_second = now.as_secs() != self.ticked.get().as_secs();
+        self.ticked.set(now);
+        self.timers.advance_to(now);
+        if is_new_second {
             self.refresh_date();
             let mut cx = Context::from_waker(Waker::noop());
             let view = self.view();

@@ -9,6 +9,7 @@ use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
@@ -59,6 +60,8 @@ struct Thread {
     listeners: Vec<Listening>,
     connections: JoinSet<()>,
     ticks: Interval,
+    /// Ticks while there is no connection, to whom an exact deadline could matter.
+    slow_ticks: Interval,
     most_connections: usize,
     /// Set for a tick when the system could not give another descriptor.
     resting: bool,
@@ -80,14 +83,18 @@ pub(crate) fn serve(
 ) -> Result<(), ThreadError> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(async {
-        let mut ticks = tokio::time::interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let every = |period| {
+            let mut ticks = tokio::time::interval(period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            ticks
+        };
         let thread = Thread {
             shard: Rc::new(Shard::new(index, shared)?),
             orders,
             listeners: Vec::new(),
             connections: JoinSet::new(),
-            ticks,
+            ticks: every(TICK),
+            slow_ticks: every(Duration::from_secs(1)),
             most_connections,
             resting: false,
         };
@@ -126,7 +133,9 @@ impl Thread {
         if let Poll::Ready(order) = self.orders.poll_recv(cx) {
             return Poll::Ready(Event::Order(order));
         }
-        if self.ticks.poll_tick(cx).is_ready() {
+        let idle = self.connections.is_empty() && !self.resting;
+        let ticks = if idle { &mut self.slow_ticks } else { &mut self.ticks };
+        if ticks.poll_tick(cx).is_ready() {
             return Poll::Ready(Event::Tick);
         }
         if let Poll::Ready(Some(ended)) = self.connections.poll_join_next(cx) {
@@ -156,6 +165,10 @@ impl Thread {
 
     fn accept(&mut self, at: usize, accepted: io::Result<(TcpStream, std::net::SocketAddr)>) {
         let Some(listening) = self.listeners.get(at) else { return };
+        if self.connections.is_empty() {
+            // The time may be a second old, and deadlines are counted from it.
+            self.shard.tick();
+        }
         match accepted {
             // A client that is gone already needs nothing set.
             Ok((stream, peer)) if socket::calm(&stream, peer.ip()).is_err() => drop(stream),

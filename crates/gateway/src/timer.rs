@@ -57,9 +57,10 @@ impl Timers {
         self.now.get()
     }
 
-    /// Moves on by one tick and wakes those whose deadline has passed.
-    pub(crate) fn advance(&self) {
-        let now = self.now.get().saturating_add(1).min(NEVER - 1);
+    /// Moves on to the tick of a time and wakes those whose deadline has passed.
+    pub(crate) fn advance_to(&self, time: Duration) {
+        let tick = time.as_millis() / TICK.as_millis();
+        let now = u32::try_from(tick).map_or(NEVER - 1, |tick| tick.min(NEVER - 1));
         self.now.set(now);
         for slot in self.slots.borrow().iter() {
             if slot.deadline <= now
@@ -131,10 +132,9 @@ mod tests {
         let timer = timers.take();
         assert!(!timer.expired());
         timer.set(Ticks::at_least(TICK * 2));
-        timers.advance();
-        timers.advance();
+        timers.advance_to(TICK * 2);
         assert!(!timer.expired());
-        timers.advance();
+        timers.advance_to(TICK * 3);
         assert!(timer.expired());
         timer.set(Ticks::at_least(TICK));
         assert!(!timer.expired());
@@ -145,7 +145,7 @@ mod tests {
         let timers = Rc::new(Timers::default());
         let first = timers.take();
         first.set(Ticks::at_least(Duration::ZERO));
-        timers.advance();
+        timers.advance_to(TICK);
         assert!(first.expired());
         drop(first);
         assert!(!timers.take().expired());
