@@ -7,10 +7,16 @@ use crate::arguments::Arguments;
 use crate::{Result, programs};
 
 /// Each page, and the arguments of cargo that print it.
-const PAGES: &[(&str, &[&str])] = &[(
-    "docs/reference/manifest.md",
-    &["run", "--quiet", "--package", "manifest", "--example", "reference"],
-)];
+const PAGES: &[(&str, &[&str])] = &[
+    (
+        "docs/reference/manifest.md",
+        &["run", "--quiet", "--package", "manifest", "--example", "reference"],
+    ),
+    ("docs/reference/mainstay.schema.json", &["run", "--quiet", "--", "schema"]),
+    ("docs/reference/kinds.md", &["run", "--quiet", "--", "schema", "kinds"]),
+    ("docs/reference/openapi.json", &["run", "--quiet", "--", "schema", "api"]),
+    ("docs/reference/cli.md", &["run", "--quiet", "--", "schema", "cli"]),
+];
 
 /// The command `bless`.
 pub(crate) fn run(arguments: &mut Arguments) -> Result {

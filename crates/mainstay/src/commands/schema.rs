@@ -28,7 +28,9 @@ enum Document {
     Manifest,
     /// The OpenAPI description of the admin API
     Api,
-    /// The reference of mainstay.toml, as Markdown
+    /// The reference of build kinds and engines, as Markdown
+    Kinds,
+    /// The reference of mainstay.toml with all kinds, as Markdown
     Reference,
     /// The reference of the command line, as Markdown
     Cli,
@@ -40,6 +42,7 @@ pub(crate) fn run(context: &Context, args: &SchemaArgs) -> Outcome {
     match args.document {
         Document::Manifest => out.document(&manifest::schema(&kinds()))?,
         Document::Api => out.document(&server::openapi())?,
+        Document::Kinds => markdown(context, &manifest::kind_reference(&kinds()))?,
         Document::Reference => {
             let page = manifest::reference() + &manifest::kind_reference(&kinds());
             markdown(context, &page)?;

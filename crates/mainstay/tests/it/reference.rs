@@ -18,7 +18,7 @@ fn the_pages_are_up_to_date() {
     check("mainstay.schema.json", &["schema"]);
     check("openapi.json", &["schema", "api"]);
     check("cli.md", &["schema", "cli"]);
-    check("manifest.md", &["schema", "reference"]);
+    check("kinds.md", &["schema", "kinds"]);
 }
 
 #[test]

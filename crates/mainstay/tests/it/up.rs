@@ -235,7 +235,7 @@ fn a_taken_port_is_named_with_its_holder_before_anything_starts() {
 #[test]
 fn a_start_that_fails_says_why_and_leaves_nothing() {
     let run = Run::new(
-        "[service.broken]\nrun = \"sh -c 'echo cannot find my socks >&2; exit 1'\"\nprobe = { readiness = \"/health\" }\n",
+        "[service.broken]\nrun = \"sh -c 'echo cannot find my socks >&2; exit 1'\"\nport = 25998\nprobe = { readiness = \"/health\" }\n",
     );
     let answer = run.run(&["up", "--detach", "--timeout", "3s", "--console-port", &run.console]);
     answer.expect(1).says("broken").says("cannot find my socks").says("nothing is left running");
