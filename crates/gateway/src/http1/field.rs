@@ -149,10 +149,13 @@ pub(super) fn parse_length(value: &[u8]) -> Option<u64> {
 }
 
 /// Whether every line feed of a head follows a carriage return. `httparse` lets a bare one end a
-/// line, which other parsers do not.
+/// line, which other parsers do not. Looks at all bytes without stopping, so that it is done many
+/// at a time.
 pub(super) fn lines_end_properly(head: &[u8]) -> bool {
-    memchr::memchr_iter(b'\n', head)
-        .all(|at| at.checked_sub(1).is_some_and(|before| head.get(before) == Some(&b'\r')))
+    let pairs = head.iter().zip(head.iter().skip(1));
+    let bare =
+        pairs.fold(false, |bare, (before, byte)| bare | ((*byte == b'\n') & (*before != b'\r')));
+    !bare && head.first() != Some(&b'\n')
 }
 
 #[cfg(test)]

@@ -164,6 +164,9 @@ impl<'b> Summary<'b> {
     }
 
     fn persistence(&self, version: Version) -> Persistence {
+        if self.connection.eq_ignore_ascii_case(b"keep-alive") {
+            return Persistence::KeepAlive;
+        }
         let option = |name: &[u8]| super::list_contains(self.connection, name);
         let keep = !option(b"close") && (version == Version::Http11 || option(b"keep-alive"));
         if keep { Persistence::KeepAlive } else { Persistence::Close }
