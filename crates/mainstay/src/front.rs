@@ -71,6 +71,8 @@ struct Front<'a> {
     tasks: TaskGroup<()>,
     supervisor: Option<supervisor::Supervisor>,
     stopping_since: Option<Duration>,
+    /// What was wrong when the end was asked for; what stops looks wrong as well.
+    failing: Option<(String, Vec<String>)>,
     came_up: bool,
     gave_up: Option<String>,
 }
@@ -115,6 +117,7 @@ pub(crate) async fn up(
         tasks,
         supervisor: None,
         stopping_since: None,
+        failing: None,
         came_up: false,
         gave_up: None,
     };
@@ -245,6 +248,7 @@ impl Front<'_> {
             return;
         }
         self.stopping_since = Some(self.clock.now());
+        self.failing = self.show.failing();
         self.show.stopping("asking everything to stop");
         match ending::connect(self.place).await {
             Ok(supervisor) => {
@@ -274,7 +278,10 @@ impl Front<'_> {
     }
 
     async fn end(mut self, verdict: Verdict) -> Outcome {
-        let failing = self.show.failing();
+        let failing = match self.stopping_since {
+            Some(_) => self.failing.take(),
+            None => self.show.failing(),
+        };
         self.show.leave();
         match verdict {
             Verdict::LeftRunning => {
