@@ -25,7 +25,7 @@ use crate::samples::{Hour, Samples};
 use crate::store::{Store, StoreError};
 use crate::view::{self, Ages};
 use crate::watch::{Watch, Watched};
-use crate::{Answer, AppStatus, Event, Handle, Level, Refusal, Request, Sample};
+use crate::{Answer, AppStatus, Event, Handle, Refusal, Request, Sample};
 use gateway_link::GatewayLink;
 use supervisor_link::SupervisorLink;
 
@@ -101,6 +101,15 @@ impl World for RealWorld {
     }
 }
 
+/// A resolution that is asked for.
+#[derive(Debug, Default)]
+struct Again {
+    /// Whether what failed, and what looks at the user's files, is done again.
+    redo: bool,
+    /// Who waits for it.
+    replies: Vec<oneshot::Sender<Result<Answer, Refusal>>>,
+}
+
 /// What the loop holds besides the reconciler.
 struct Driver {
     subject: Subject,
@@ -114,7 +123,8 @@ struct Driver {
     secrets: BTreeMap<String, Secret>,
     running: BTreeSet<String>,
     resolving: bool,
-    resolve_again: bool,
+    /// What was asked for while a resolution was under way.
+    again: Option<Again>,
     watch_manifest: bool,
 }
 
@@ -146,10 +156,16 @@ impl Control {
             secrets: BTreeMap::new(),
             running: BTreeSet::new(),
             resolving: false,
-            resolve_again: false,
+            again: None,
             watch_manifest: false,
         };
-        let mut watch = Watch::new().ok();
+        let mut watch = match Watch::new() {
+            Ok(watch) => Some(watch),
+            Err(error) => {
+                driver.trouble(format!("files cannot be watched: {error}"));
+                None
+            }
+        };
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -159,11 +175,17 @@ impl Control {
                 Some((request, reply)) = self.requests.recv() => driver.asked(request, reply),
                 _ = tick.tick() => Input::Tick,
                 () = changed(watch.as_mut()) => {
-                    driver.resolve(false, None);
+                    driver.resolve(Again::default());
                     continue;
                 }
                 Some(exit) = links.next() => return Err(ControlError::Task(exit.name)),
-                Some(_done) = driver.tasks.next() => continue,
+                Some(exit) = driver.tasks.next() => match exit.result {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        let failure = Failure { reason: error.to_string(), detail: Vec::new() };
+                        Input::Worked { unit: exit.name, result: Err(failure) }
+                    }
+                },
             };
             driver.note(&input);
             let is_tick = matches!(input, Input::Tick);
@@ -187,8 +209,11 @@ impl Control {
                 // Nobody needs to be listening.
                 self.events.send(event).ok();
             }
-            Action::Watch(watched) => driver.watch(&watched, watch, &self.events),
-            Action::Resolve { reply } => driver.resolve(true, reply),
+            Action::Watch(watched) => driver.watch(&watched, watch),
+            Action::Resolve { reply } => {
+                let replies = reply.and_then(|reply| driver.replies.remove(&reply));
+                driver.resolve(Again { redo: true, replies: replies.into_iter().collect() });
+            }
             Action::Reply(reply, answer) => {
                 if let Some(reply) = driver.replies.remove(&reply) {
                     // Whoever asked may have stopped waiting.
@@ -200,10 +225,7 @@ impl Control {
                 if file.read(1 << 20).ok().flatten().as_deref() != Some(flags.content.as_bytes())
                     && let Err(error) = file.write(flags.content.as_bytes())
                 {
-                    driver.send(Input::Unresolved(Failure {
-                        reason: format!("the flags cannot be handed over: {error}"),
-                        detail: Vec::new(),
-                    }));
+                    driver.trouble(format!("the flags cannot be handed over: {error}"));
                 }
             }
             Action::Work(unit) => {
@@ -217,8 +239,14 @@ impl Control {
             Action::Migrations { migration, request, reply } => {
                 let secrets = driver.secrets.clone();
                 let Some(reply) = driver.replies.remove(&reply) else { return };
+                let inputs = driver.inputs.clone();
                 driver.tasks.spawn("migrations", async move {
                     let answer = work::migrations(&migration, &request, &secrets).await;
+                    let applied = matches!(request, Request::MigrateUp { dry_run: false, .. });
+                    if applied && answer.is_ok() {
+                        let unit = format!("{}/migrate", migration.database);
+                        inputs.send(Input::Worked { unit, result: Ok(Vec::new()) }).await.ok();
+                    }
                     reply.send(answer).ok();
                 });
             }
@@ -278,7 +306,7 @@ impl Driver {
                 let listeners = status.listeners.iter().map(|listener| listener.name.clone());
                 self.running.extend(listeners);
                 if matches!(input, Input::Connected(_)) {
-                    self.resolve(false, None);
+                    self.resolve(Again::default());
                 }
             }
             Input::Planned(planned) => {
@@ -293,21 +321,24 @@ impl Driver {
 
     fn resolved(&mut self) {
         self.resolving = false;
-        if std::mem::take(&mut self.resolve_again) {
-            self.resolve(false, None);
+        if let Some(again) = self.again.take() {
+            self.resolve(again);
         }
     }
 
-    /// Resolves the manifest in the background, one resolution at a time.
-    fn resolve(&mut self, redo: bool, reply: Option<ReplyId>) {
-        if self.resolving && reply.is_none() {
-            self.resolve_again = true;
+    /// Resolves the manifest in the background, one resolution at a time: what is asked meanwhile
+    /// is answered by the next.
+    fn resolve(&mut self, asked: Again) {
+        if self.resolving {
+            let again = self.again.get_or_insert_default();
+            again.redo |= asked.redo;
+            again.replies.extend(asked.replies);
             return;
         }
         self.resolving = true;
+        let Again { redo, replies } = asked;
         let (subject, store) = (self.subject.clone(), self.store.clone());
         let (running, inputs) = (self.running.clone(), self.inputs.clone());
-        let waiting = reply.and_then(|reply| Some((reply, self.replies.remove(&reply)?)));
         self.tasks.spawn("resolve", async move {
             let result = tokio::task::spawn_blocking(move || {
                 resolution::resolve(&subject, &store, &running).map_err(Failure::from)
@@ -332,19 +363,14 @@ impl Driver {
                     (Err(refusal), Input::Unresolved(failure))
                 }
             };
-            if let Some((_, reply)) = waiting {
-                reply.send(answer).ok();
+            for reply in replies {
+                reply.send(answer.clone()).ok();
             }
             inputs.send(input).await.ok();
         });
     }
 
-    fn watch(
-        &mut self,
-        watched: &BTreeMap<String, Vec<PathBuf>>,
-        watch: Option<&mut Watch>,
-        events: &broadcast::Sender<Event>,
-    ) {
+    fn watch(&mut self, watched: &BTreeMap<String, Vec<PathBuf>>, watch: Option<&mut Watch>) {
         let mut all = Watched::default();
         for path in watched.values().flatten() {
             for root in crate::sources::roots(path, &[]) {
@@ -360,14 +386,13 @@ impl Driver {
         }
         let Some(watch) = watch else { return };
         for problem in watch.set(all) {
-            let kind = crate::EventKind::Manifest;
-            let event = crate::narrate::sentence(0, Level::Warning, "mainstay", kind, problem);
-            events.send(event).ok();
+            self.trouble(problem);
         }
     }
 
-    fn send(&mut self, input: Input) {
-        let inputs = self.inputs.clone();
+    /// Has something told that went wrong outside of the reconciler.
+    fn trouble(&mut self, text: String) {
+        let (inputs, input) = (self.inputs.clone(), Input::Trouble(text));
         self.tasks.spawn("input", async move {
             inputs.send(input).await.ok();
         });

@@ -27,8 +27,19 @@ pub enum Input {
     Status(Box<SupervisorStatus>),
     /// Something happened under the supervisor.
     Happened(Box<SupervisorEvent>),
+    /// The line to the supervisor broke.
+    Disconnected,
     /// The supervisor refused a plan: a port is occupied.
-    Refused(String),
+    PlanRefused(String),
+    /// The supervisor refused to run a job.
+    JobRefused {
+        /// The job.
+        job: String,
+        /// Why.
+        reason: String,
+    },
+    /// Something else could not be done; told, and that is all.
+    Trouble(String),
     /// Work of control's own ended.
     Worked {
         /// The unit.
@@ -57,8 +68,6 @@ pub struct Planned {
     pub unmet: BTreeMap<String, Vec<String>>,
     /// Whether what failed, and what looks at the user's files, is done again.
     pub redo: bool,
-    /// Who waits for it.
-    pub reply: Option<ReplyId>,
 }
 
 /// What the loop decides.

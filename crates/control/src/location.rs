@@ -117,6 +117,12 @@ impl Location {
             .flatten()
             .filter_map(|entry| {
                 let path = entry.path();
+                // Whoever can write the note decides what `down --data` deletes.
+                let metadata = fs::symlink_metadata(&path).ok()?;
+                let is_ours = [0, rustix::process::geteuid().as_raw()].contains(&metadata.uid());
+                if !metadata.is_file() || !is_ours {
+                    return None;
+                }
                 let name = path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned();
                 let text = StateFile::public(&path).read(64 << 10).ok()??;
                 Some((name, serde_json::from_slice(&text).ok()?))
@@ -177,7 +183,10 @@ fn short_digest(path: &Path) -> String {
 fn directory(path: &Path, mode: u32) -> Result<(), LocationError> {
     let fail = |source| LocationError::Directory { path: path.to_owned(), source };
     DirBuilder::new().recursive(true).mode(mode).create(path).map_err(fail)?;
-    let metadata = fs::metadata(path).map_err(fail)?;
+    let metadata = fs::symlink_metadata(path).map_err(fail)?;
+    if !metadata.is_dir() {
+        return Err(fail(io::ErrorKind::NotADirectory.into()));
+    }
     if metadata.uid() != rustix::process::geteuid().as_raw() && mode != 0o755 {
         return Err(LocationError::Foreign { path: path.to_owned() });
     }

@@ -189,7 +189,13 @@ pub async fn down(
     let applied = applied(&session.client).await?;
     let mut done = Vec::new();
     let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let views = views(&files, &applied);
     for migration in applied.iter().rev().take(count) {
+        let view = views.iter().find(|view| view.number == migration.number);
+        if let Some(problem) = view.and_then(|view| view.problem.clone()) {
+            let named = format!("`{:03}_{}` {problem}", migration.number, migration.name);
+            return Err(MigrationError::Changed(vec![named]));
+        }
         let (number, name) = (migration.number, &migration.name);
         let file = files.iter().find(|file| file.number == number);
         let Some((file, down)) = file.and_then(|file| Some((file, file.down.as_ref()?))) else {
@@ -352,6 +358,11 @@ async fn execute(
     };
     let recorded =
         |source| MigrationError::Statement { attempt: "record what was applied", source };
+    // A file may leave a search path or a role behind that the next one does not expect.
+    client
+        .batch_execute("RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL")
+        .await
+        .map_err(|source| MigrationError::Statement { attempt: "begin", source })?;
     if files::without_transaction(text) {
         client.batch_execute(text).await.map_err(failed)?;
         return client.batch_execute(record).await.map_err(recorded);

@@ -27,13 +27,16 @@ pub(crate) fn assign(
     is_free: &dyn Fn(SocketAddr) -> bool,
 ) -> BTreeMap<String, u16> {
     let free = |port: u16| is_free(([127, 0, 0, 1], port).into());
-    let mut taken: BTreeSet<u16> = slots.iter().filter_map(|slot| slot.fixed).collect();
+    let demanded: BTreeSet<u16> = slots.iter().filter_map(|slot| slot.fixed).collect();
+    let mut taken = demanded.clone();
     taken.extend(recorded.values());
     let mut assigned = BTreeMap::new();
     let start = start(state);
     for slot in slots {
         let known = recorded.get(&slot.name).copied();
-        let kept = known.filter(|port| running.contains(&slot.name) || free(*port));
+        let kept = known
+            .filter(|port| !demanded.contains(port))
+            .filter(|port| running.contains(&slot.name) || free(*port));
         let next = || {
             let candidates = (0..COUNT).map(|step| FIRST + (start + step) % COUNT);
             candidates.clone().find(|port| !taken.contains(port) && free(*port))
@@ -92,6 +95,9 @@ mod tests {
         let demanded = check(&[slot("a", None)], &[], &[], &[])["a"];
         let ports = check(&[slot("a", None), slot("b", Some(demanded))], &[], &[], &[]);
         assert_eq!(ports["b"], demanded);
+        let running =
+            check(&[slot("a", None), slot("b", Some(20_700))], &[("a", 20_700)], &["a"], &[20_700]);
+        assert_ne!(running["a"], 20_700);
         assert_ne!(ports["a"], demanded);
     }
 }

@@ -5,6 +5,7 @@
 //! that a build or a migration that fails leaves the previous version serving.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use plan::{Done, InstancePlan, JobPlan, UnitPlan, Work};
 use supervisor::{Phase, SupervisorStatus};
@@ -57,6 +58,8 @@ pub(crate) struct Progress {
     units: Vec<UnitPlan>,
     states: BTreeMap<String, UnitState>,
     running: BTreeMap<String, Vec<InstancePlan>>,
+    /// Results of builds whose sources changed while they were made, by unit.
+    doubtful: BTreeMap<String, PathBuf>,
 }
 
 impl Progress {
@@ -70,7 +73,21 @@ impl Progress {
             let same = before.is_some_and(|before| before == unit);
             let again = redo && !matches!(unit.work, Work::Run { .. } | Work::Prepare { .. });
             let state = match self.states.remove(&unit.id) {
-                Some(UnitState::Active { .. }) => UnitState::Active { stale: !same || again },
+                // What runs needs no end to be replaced; it goes on until its unit is begun anew.
+                Some(UnitState::Active { .. }) if matches!(unit.work, Work::Run { .. }) => {
+                    if same {
+                        UnitState::Active { stale: false }
+                    } else {
+                        UnitState::Waiting
+                    }
+                }
+                Some(UnitState::Active { stale }) => {
+                    let output = before.and_then(build_output);
+                    if let (false, Some(output)) = (same, output) {
+                        self.doubtful.insert(unit.id.clone(), output.clone());
+                    }
+                    UnitState::Active { stale: stale || !same || again }
+                }
                 Some(UnitState::Failed(failure)) if same && !redo => UnitState::Failed(failure),
                 Some(UnitState::Done) if same && !again => UnitState::Done,
                 _ => UnitState::Waiting,
@@ -116,13 +133,19 @@ impl Progress {
         }
     }
 
-    /// Begins everything that can begin.
-    pub(crate) fn advance(&mut self, prepared: &dyn Prepared) -> Vec<Start> {
+    /// Begins everything that can begin; nothing of a node in `blocked` is started.
+    pub(crate) fn advance(
+        &mut self,
+        prepared: &dyn Prepared,
+        blocked: &BTreeMap<String, Vec<String>>,
+    ) -> Vec<Start> {
         let mut starts = Vec::new();
         // Units stand after those they need, so that one pass finds everything.
         for unit in &self.units {
             let met = |id: &String| self.states.get(id) == Some(&UnitState::Done);
-            let ready = unit.needs.iter().all(met);
+            let is_blocked =
+                matches!(unit.work, Work::Run { .. }) && blocked.contains_key(&unit.node);
+            let ready = !is_blocked && unit.needs.iter().all(met);
             if self.states.get(&unit.id) != Some(&UnitState::Waiting) || !ready {
                 continue;
             }
@@ -147,16 +170,23 @@ impl Progress {
         starts
     }
 
-    /// Takes the end of a job or of work of control's own.
-    pub(crate) fn ended(&mut self, unit: &str, result: Result<(), Failure>) {
-        let Some(state) = self.states.get_mut(unit) else { return };
-        if let UnitState::Active { stale } = state {
-            *state = match result {
-                _ if *stale => UnitState::Waiting,
-                Ok(()) => UnitState::Done,
-                Err(failure) => UnitState::Failed(failure),
-            };
+    /// Takes the end of a job or of work of control's own. Returns what was built of sources that
+    /// changed meanwhile: nobody knows of which, and it must not be found later as if one did.
+    pub(crate) fn ended(&mut self, unit: &str, result: Result<(), Failure>) -> Option<PathBuf> {
+        let state = self.states.get_mut(unit)?;
+        match state {
+            UnitState::Active { stale: true } => *state = UnitState::Waiting,
+            UnitState::Active { stale: false } => {
+                *state = match result {
+                    Ok(()) => UnitState::Done,
+                    Err(failure) => UnitState::Failed(failure),
+                }
+            }
+            // Somebody did by hand what had failed.
+            UnitState::Failed(_) if result.is_ok() => *state = UnitState::Done,
+            UnitState::Waiting | UnitState::Done | UnitState::Failed(_) => {}
         }
+        self.doubtful.remove(unit)
     }
 
     /// Marks the units whose instances are ready; the status must be of the plan in force.
@@ -204,6 +234,14 @@ impl Progress {
     /// Whether every unit is done.
     pub(crate) fn is_complete(&self) -> bool {
         self.states.values().all(|state| *state == UnitState::Done)
+    }
+}
+
+/// Where a unit's result appears, if it is a build's.
+fn build_output(unit: &UnitPlan) -> Option<&PathBuf> {
+    match &unit.work {
+        Work::Prepare { done, .. } if unit.id.ends_with("/build") => done.exists.as_ref(),
+        _ => None,
     }
 }
 
@@ -257,15 +295,15 @@ mod tests {
     fn a_unit_waits_for_what_it_needs_and_a_failure_stops_there() {
         let mut progress = Progress::default();
         progress.replan(vec![build("b", "1"), seed(&["b"])], false, &[]);
-        assert_eq!(progress.advance(&Never).len(), 1);
-        assert!(progress.advance(&Never).is_empty());
+        assert_eq!(progress.advance(&Never, &BTreeMap::new()).len(), 1);
+        assert!(progress.advance(&Never, &BTreeMap::new()).is_empty());
         progress.ended("b", Err(Failure::default()));
-        assert!(progress.advance(&Never).is_empty());
+        assert!(progress.advance(&Never, &BTreeMap::new()).is_empty());
         assert_eq!(state(&progress, "seed"), &UnitState::Waiting);
         progress.replan(vec![build("b", "2"), seed(&["b"])], false, &[]);
-        assert_eq!(progress.advance(&Never).len(), 1);
+        assert_eq!(progress.advance(&Never, &BTreeMap::new()).len(), 1);
         progress.ended("b", Ok(()));
-        assert!(matches!(&progress.advance(&Never)[..], [Start::Own(_)]));
+        assert!(matches!(&progress.advance(&Never, &BTreeMap::new())[..], [Start::Own(_)]));
         progress.ended("seed", Ok(()));
         assert!(progress.is_complete());
     }
@@ -274,21 +312,65 @@ mod tests {
     fn what_changed_under_way_is_done_again_when_it_ends() {
         let mut progress = Progress::default();
         progress.replan(vec![build("b", "1")], false, &[]);
-        progress.advance(&Never);
+        progress.advance(&Never, &BTreeMap::new());
         progress.replan(vec![build("b", "2")], false, &[]);
-        assert!(progress.advance(&Never).is_empty());
+        assert!(progress.advance(&Never, &BTreeMap::new()).is_empty());
         progress.ended("b", Ok(()));
-        assert!(matches!(&progress.advance(&Never)[..], [Start::Job(_)]));
+        assert!(matches!(&progress.advance(&Never, &BTreeMap::new())[..], [Start::Job(_)]));
+    }
+
+    fn run(program: &str) -> UnitPlan {
+        let mut instance: InstancePlan = serde_json::from_value(serde_json::json!({
+            "id": "api-1", "service": "api", "probes": {}, "limits": {}, "restart": "always",
+            "stop": { "signal": 15, "deadline": { "secs": 1, "nanos": 0 } }, "tier": 1,
+            "command": {
+                "program": "", "arguments": [], "environment": {}, "directory": "/", "user": null
+            },
+        }))
+        .unwrap();
+        instance.command.program = program.into();
+        UnitPlan { work: Work::Run { instances: vec![instance] }, ..build("api", "") }
+    }
+
+    #[test]
+    fn a_service_that_never_became_ready_is_started_by_its_new_plan() {
+        let mut progress = Progress::default();
+        progress.replan(vec![run("broken")], false, &[]);
+        assert_eq!(progress.advance(&Never, &BTreeMap::new()).len(), 1);
+        progress.replan(vec![run("mended")], false, &[]);
+        assert_eq!(progress.instances().first().unwrap().command.program, PathBuf::from("broken"));
+        assert_eq!(progress.advance(&Never, &BTreeMap::new()).len(), 1);
+        assert_eq!(progress.instances().first().unwrap().command.program, PathBuf::from("mended"));
+    }
+
+    #[test]
+    fn what_is_stale_stays_stale_when_the_plan_is_made_again() {
+        let mut progress = Progress::default();
+        for program in ["1", "2", "2"] {
+            progress.replan(vec![build("b", program)], false, &[]);
+            progress.advance(&Never, &BTreeMap::new());
+        }
+        progress.ended("b", Ok(()));
+        assert_eq!(state(&progress, "b"), &UnitState::Waiting);
+    }
+
+    #[test]
+    fn a_service_whose_environment_is_wrong_is_not_begun() {
+        let mut progress = Progress::default();
+        progress.replan(vec![run("api")], false, &[]);
+        let blocked = BTreeMap::from([("api".to_owned(), vec!["wrong".to_owned()])]);
+        assert!(progress.advance(&Never, &blocked).is_empty());
+        assert_eq!(progress.advance(&Never, &BTreeMap::new()).len(), 1);
     }
 
     #[test]
     fn a_job_that_the_supervisor_forgot_is_begun_again() {
         let mut progress = Progress::default();
         progress.replan(vec![build("b", "1")], false, &[]);
-        progress.advance(&Never);
+        progress.advance(&Never, &BTreeMap::new());
         progress.reconnect(&BTreeSet::from(["b".to_owned()]));
-        assert!(progress.advance(&Never).is_empty());
+        assert!(progress.advance(&Never, &BTreeMap::new()).is_empty());
         progress.reconnect(&BTreeSet::new());
-        assert_eq!(progress.advance(&Never).len(), 1);
+        assert_eq!(progress.advance(&Never, &BTreeMap::new()).len(), 1);
     }
 }

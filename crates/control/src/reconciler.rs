@@ -29,6 +29,9 @@ pub trait World: Send {
     fn exists(&self, path: &std::path::Path) -> bool;
 }
 
+/// A refused plan is sent again after this many milliseconds.
+const REFUSED_PAUSE: i64 = 5_000;
+
 /// The state of the loop.
 pub struct Reconciler {
     pub(crate) store: Store,
@@ -44,7 +47,11 @@ pub struct Reconciler {
     told_before: Option<SupervisorPlan>,
     served: Option<GatewayPlan>,
     secrets_given: bool,
-    watched: BTreeMap<String, Vec<std::path::PathBuf>>,
+    /// Before this moment a refused plan is not sent again.
+    refused_until: i64,
+    /// Why events are not recorded, while they are not.
+    pub(crate) unrecorded: Option<String>,
+    adopted: bool,
     pub(crate) came_up: bool,
     pub(crate) stopping: bool,
     pub(crate) started_at: i64,
@@ -52,7 +59,8 @@ pub struct Reconciler {
     pub(crate) jobs: BTreeMap<String, RunningJob>,
     looked_at: BTreeMap<String, i64>,
     restarts: VecDeque<String>,
-    restarting: Option<(String, u64)>,
+    /// The instance that is being restarted, the process it had, and since when.
+    restarting: Option<(String, Option<u32>, i64)>,
     secrets: BTreeMap<String, base::Secret>,
     actions: Vec<Action>,
 }
@@ -80,7 +88,9 @@ impl Reconciler {
             told_before,
             served: None,
             secrets_given: false,
-            watched: BTreeMap::new(),
+            refused_until: 0,
+            unrecorded: None,
+            adopted: false,
             came_up: false,
             stopping: false,
             started_at,
@@ -106,11 +116,11 @@ impl Reconciler {
             Input::Connected(status) => self.connected(*status),
             Input::Status(status) => self.supervisor = Some(*status),
             Input::Happened(event) => self.happened(&event)?,
-            Input::Refused(reason) => {
-                self.problem = Some(reason.clone());
-                self.applied = None;
-                self.say(Level::Error, "mainstay", EventKind::App, reason);
-                return Ok(std::mem::take(&mut self.actions));
+            Input::Disconnected => self.supervisor = None,
+            Input::PlanRefused(reason) => self.plan_refused(reason),
+            Input::JobRefused { job, reason } => self.job_refused(&job, reason),
+            Input::Trouble(text) => {
+                self.say(Level::Error, "mainstay", EventKind::Platform, text);
             }
             Input::Worked { unit, result } => self.worked(&unit, result),
             Input::GatewayConnected => self.served = None,
@@ -139,10 +149,8 @@ impl Reconciler {
         if let Some(flags) = &planned.plan.flags {
             self.actions.push(Action::Flags(flags.clone()));
         }
-        if self.plan.is_none() || self.watched != planned.plan.watched {
-            self.watched.clone_from(&planned.plan.watched);
-            self.actions.push(Action::Watch(self.watched.clone()));
-        }
+        // Each time: a directory that was made anew has to be watched anew.
+        self.actions.push(Action::Watch(planned.plan.watched.clone()));
         if self.secrets != planned.secrets {
             self.secrets = planned.secrets;
             self.secrets_given = false;
@@ -170,9 +178,15 @@ impl Reconciler {
             event.detail = problems;
             self.emit(event);
         }
-        if let Some(reply) = planned.reply {
-            let text = "the manifest was read again".to_owned();
-            self.actions.push(Action::Reply(reply, Ok(crate::Answer::Done { text })));
+    }
+
+    /// Says it once, and tries again after a while: whoever holds the port may let go of it.
+    fn plan_refused(&mut self, reason: String) {
+        self.applied = None;
+        self.refused_until = self.now() + REFUSED_PAUSE;
+        if self.problem.as_ref() != Some(&reason) {
+            self.say(Level::Error, "mainstay", EventKind::App, reason.clone());
+            self.problem = Some(reason);
         }
     }
 
@@ -203,6 +217,8 @@ impl Reconciler {
         let jobs: BTreeSet<String> = status.jobs.iter().map(|job| job.id.clone()).collect();
         self.forget_jobs(&jobs);
         self.progress.reconnect(&jobs);
+        self.restarting = None;
+        self.adopted |= self.plan.is_none() && !status.instances.is_empty();
         // A supervisor that was started anew has another idea of generations.
         self.generation = self.generation.max(status.generation);
         self.applied = None;
@@ -235,7 +251,8 @@ impl Reconciler {
             }
             Err(failure) => self.fail(&node, kind, failure),
         }
-        self.progress.ended(unit, result.map(drop));
+        // Only builds leave something behind, and they are jobs.
+        drop(self.progress.ended(unit, result.map(drop)));
     }
 
     pub(crate) fn fail(&mut self, node: &str, kind: EventKind, failure: &Failure) {
@@ -255,10 +272,11 @@ impl Reconciler {
             self.applied.as_ref().is_some_and(|plan| plan.generation == status.generation);
         if is_current {
             self.progress.observe(status);
+            self.problem = None;
         }
         let listeners = plan.listeners.clone();
         let ready = Recorded { store: &self.store, world: self.world.as_ref() };
-        for start in self.progress.advance(&ready) {
+        for start in self.progress.advance(&ready, &self.unmet) {
             self.begin(start);
         }
         self.apply(listeners)?;
@@ -266,8 +284,11 @@ impl Reconciler {
         self.next_restart();
         if !self.came_up && self.progress.is_complete() {
             self.came_up = true;
-            let seconds = (self.now() - self.started_at) / 100;
-            let text = format!("up after {}.{} s", seconds / 10, seconds % 10);
+            let tenths = (self.now() - self.started_at) / 100;
+            let text = match self.adopted {
+                true => "control is back; everything went on".to_owned(),
+                false => format!("up after {}.{} s", tenths / 10, tenths % 10),
+            };
             self.say(Level::Info, "mainstay", EventKind::App, text);
         }
         Ok(())
@@ -290,9 +311,10 @@ impl Reconciler {
 
     /// Tells the supervisor what should run, if that changed.
     fn apply(&mut self, listeners: Vec<plan::ListenerPlan>) -> Result<(), StoreError> {
-        let unmet = &self.unmet;
-        let mut instances = self.progress.instances();
-        instances.retain(|instance| !unmet.contains_key(&instance.service));
+        if self.now() < self.refused_until {
+            return Ok(());
+        }
+        let instances = self.progress.instances();
         let applied = self.applied.as_ref();
         let same =
             applied.is_some_and(|plan| plan.instances == instances && plan.listeners == listeners);
@@ -385,9 +407,12 @@ impl Reconciler {
     /// Records and announces; an event that cannot be recorded, on a full disk, is still announced.
     fn emit(&mut self, event: Event) {
         let event = match self.store.append(event.clone()) {
-            Ok(event) => event,
+            Ok(event) => {
+                self.unrecorded = None;
+                event
+            }
             Err(error) => {
-                self.problem = Some(format!("events are not recorded: {error}"));
+                self.unrecorded = Some(format!("events are not recorded: {error}"));
                 event
             }
         };

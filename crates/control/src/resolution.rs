@@ -101,7 +101,7 @@ pub(crate) fn resolve(
     let Some(plan) = plan else { return Err(mistakes(found)) };
     let secrets = secrets(&plan, &subject.location.state)?;
     let unmet = unmet(&plan, &secrets);
-    Ok(Planned { plan, secrets, unmet, redo: false, reply: None })
+    Ok(Planned { plan, secrets, unmet, redo: false })
 }
 
 impl From<ResolutionError> for Failure {

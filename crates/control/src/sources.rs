@@ -15,7 +15,8 @@ use plan::SourceDigest;
 use sha2::{Digest as _, Sha256};
 
 /// Directories that hold results, whether or not they are ignored by version control.
-const RESULTS: &[&str] = &["target", "node_modules", ".next", ".git", ".mainstay", "dist"];
+pub(crate) const RESULTS: &[&str] =
+    &["target", "node_modules", ".next", ".git", ".mainstay", "dist"];
 
 /// A tree with more files than this is not a service's sources but a mistake in `path`.
 const MOST_FILES: usize = 200_000;

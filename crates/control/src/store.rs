@@ -87,6 +87,8 @@ impl Store {
     /// When the file cannot be opened, is damaged, or is newer than this program.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let fail = |source| StoreError::Open { path: path.to_owned(), source };
+        private(path)
+            .map_err(|error| fail(rusqlite::Error::ToSqlConversionFailure(Box::new(error))))?;
         let mut connection = Connection::open(path).map_err(fail)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;
         connection.pragma_update(None, "synchronous", "NORMAL").map_err(fail)?;
@@ -147,7 +149,8 @@ impl Store {
             .query_row("SELECT value FROM meta WHERE key = 'told'", [], |row| row.get(0))
             .optional()
             .map_err(failed("read the last plan"))?;
-        Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+        // A plan of another version of Mainstay is as good as none: everything is started anew.
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
     /// Records what the supervisor is told, before it is.
@@ -305,6 +308,13 @@ impl Store {
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().expect("no holder of the lock panics")
     }
+}
+
+/// Makes the file so that only its owner reads it; SQLite gives its companions the same mode.
+fn private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true).mode(0o600).open(path).map(drop)
 }
 
 fn failed(attempt: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {

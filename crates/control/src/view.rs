@@ -75,7 +75,7 @@ fn edge(edge: &plan::EdgePlan) -> Edge {
 }
 
 fn app_health(reconciler: &Reconciler, nodes: &[Node]) -> Health {
-    if let Some(problem) = &reconciler.problem {
+    if let Some(problem) = reconciler.problem.as_ref().or(reconciler.unrecorded.as_ref()) {
         return failing(problem.clone());
     }
     if reconciler.plan.is_none() {

@@ -13,11 +13,13 @@ use std::time::Duration;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
+use crate::sources::RESULTS;
+
 /// Quiet for so long means that the writing has ended.
 const QUIET: Duration = Duration::from_millis(150);
 
-/// Names of directories that hold results; a change there is our own doing.
-const RESULTS: &[&str] = &["target", "node_modules", ".next", ".git", ".mainstay", "dist"];
+/// Somebody who never stops writing does not put the news off for ever.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// What is watched.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -37,6 +39,8 @@ pub(crate) struct Watch {
     changes: mpsc::Receiver<()>,
     /// When it will have been quiet for long enough after a change.
     quiet_at: Option<tokio::time::Instant>,
+    /// When it is told although it has not been quiet.
+    last_at: Option<tokio::time::Instant>,
 }
 
 impl Watched {
@@ -87,7 +91,14 @@ impl Watch {
                 sender.try_send(()).ok();
             }
         })?;
-        Ok(Self { watcher, watched, places: BTreeSet::new(), changes, quiet_at: None })
+        Ok(Self {
+            watcher,
+            watched,
+            places: BTreeSet::new(),
+            changes,
+            quiet_at: None,
+            last_at: None,
+        })
     }
 
     /// Watches these and nothing else; returns those that cannot be watched.
@@ -99,7 +110,8 @@ impl Watch {
             self.watcher.unwatch(path).ok();
         }
         let mut problems = Vec::new();
-        for (path, below) in places.difference(&self.places) {
+        // All of them: a directory that was removed and made anew has lost its watch.
+        for (path, below) in &places {
             let mode = if *below { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
             if let Err(error) = self.watcher.watch(path, mode) {
                 problems.push(format!("`{}` cannot be watched: {error}", path.display()));
@@ -121,10 +133,15 @@ impl Watch {
                 Some(at) => tokio::time::timeout_at(at, self.changes.recv()).await,
             };
             match next {
-                Ok(Some(())) => self.quiet_at = Some(tokio::time::Instant::now() + QUIET),
+                Ok(Some(())) => {
+                    let now = tokio::time::Instant::now();
+                    let last = *self.last_at.get_or_insert(now + LONGEST);
+                    self.quiet_at = Some((now + QUIET).min(last));
+                }
                 Ok(None) => std::future::pending().await,
                 Err(_quiet) => {
                     self.quiet_at = None;
+                    self.last_at = None;
                     return;
                 }
             }

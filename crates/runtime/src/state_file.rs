@@ -99,8 +99,12 @@ impl StateFile {
 }
 
 fn write_synced(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
+    // What a process of the same number left, or somebody put there to be followed, is not used.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(content)?;
     file.sync_all()
 }

@@ -19,6 +19,9 @@ use crate::traffic::{RouteTotals, Traffic};
 /// Between two looks at the counters.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// A gateway that has not answered for so long counts as one that does not.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -77,17 +80,18 @@ async fn converse(
                 if changed.is_err() { return }
                 let newest = plan.borrow_and_update().clone();
                 let Some(newest) = newest else { continue };
-                match gateway.apply(&newest).await {
-                    Ok(_generation) => {}
-                    Err(gateway::LineError::Refused(reason)) => {
+                match tokio::time::timeout(PATIENCE, gateway.apply(&newest)).await {
+                    Ok(Ok(_generation)) => {}
+                    Ok(Err(gateway::LineError::Refused(reason))) => {
                         let reason = format!("the gateway refused its plan: {reason}");
-                        if inputs.send(Input::Refused(reason)).await.is_err() { return }
+                        if inputs.send(Input::Trouble(reason)).await.is_err() { return }
                     }
-                    Err(_broken) => return,
+                    Ok(Err(_)) | Err(_) => return,
                 }
             }
             _ = look.tick() => {
-                let Ok(status) = gateway.status().await else { return };
+                let answer = tokio::time::timeout(PATIENCE, gateway.status()).await;
+                let Ok(Ok(status)) = answer else { return };
                 let traffic = traffic(&status);
                 if inputs.send(Input::Gateway(Some(traffic))).await.is_err() { return }
             }

@@ -19,6 +19,9 @@ const WAITING: usize = 64;
 /// Between two looks at how everything is, when nothing happens.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// A supervisor that has not answered for so long is asked over a new line.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -51,6 +54,9 @@ async fn link(path: PathBuf, inputs: mpsc::Sender<Input>, mut actions: mpsc::Rec
             // Decisions made for a supervisor that is gone mean nothing to this one.
             while actions.try_recv().is_ok() {}
             converse(&supervisor, &inputs, &mut actions).await;
+            if inputs.send(Input::Disconnected).await.is_err() {
+                return;
+            }
         }
         if inputs.is_closed() {
             return;
@@ -74,10 +80,10 @@ async fn converse(
         tokio::select! {
             update = events.next() => match update {
                 Ok(Some(Update::Status(status))) => {
-                    let status = Box::new(status);
-                    let input =
-                        if connected { Input::Status(status) } else { Input::Connected(status) };
+                    // Sent first, and again after events were missed: what follows from a new
+                    // connection follows from that as well.
                     connected = true;
+                    let input = Input::Connected(Box::new(status));
                     if inputs.send(input).await.is_err() { return }
                 }
                 Ok(Some(Update::Event(event))) => {
@@ -88,7 +94,8 @@ async fn converse(
                 Ok(None) | Err(_) => return,
             },
             _ = look.tick(), if connected => {
-                let Ok(status) = supervisor.status().await else { return };
+                let answer = tokio::time::timeout(PATIENCE, supervisor.status()).await;
+                let Ok(Ok(status)) = answer else { return };
                 if inputs.send(Input::Status(Box::new(status))).await.is_err() { return }
             }
             action = actions.recv() => {
@@ -120,13 +127,20 @@ async fn carry_out(
             // The end of a job comes as a fact, also to a control that did not ask for it; only
             // the refusal to begin is told here alone.
             tasks.spawn(job.id.clone(), async move {
+                let id = job.id.clone();
                 if let Err(Refused(refusal)) = supervisor.run(job).await {
-                    inputs.send(Input::Refused(refusal.to_string())).await.ok();
+                    let refused = Input::JobRefused { job: id, reason: refusal.to_string() };
+                    inputs.send(refused).await.ok();
                 }
             });
             return true;
         }
-        Action::RestartInstance(id) => supervisor.restart(&id).await,
+        Action::RestartInstance(id) => match supervisor.restart(&id).await {
+            Err(Refused(refusal)) => {
+                return inputs.send(Input::Trouble(refusal.to_string())).await.is_ok();
+            }
+            other => other,
+        },
         Action::Stop => {
             let supervisor = supervisor.clone();
             // Its progress is told to whoever asked the supervisor itself; control only begins it.
@@ -139,7 +153,7 @@ async fn carry_out(
     };
     match result {
         Ok(()) => true,
-        Err(Refused(refusal)) => inputs.send(Input::Refused(refusal.to_string())).await.is_ok(),
+        Err(Refused(refusal)) => inputs.send(Input::PlanRefused(refusal.to_string())).await.is_ok(),
         Err(Lost | Failed(_)) => false,
     }
 }

@@ -1,8 +1,10 @@
 //! Jobs: those of units, whose end moves the graph on, and those of the user, by schedule or hand.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use plan::{Work, digest};
+use plan::{JobPlan, Step, Work, digest};
 use supervisor::JobResult;
 
 use super::Reconciler;
@@ -39,16 +41,46 @@ impl Reconciler {
             }
             let text = format!("{activity} {}", narrate::job_end(result));
             self.say(Level::Info, &node, super::job_kind(&activity), text);
-            self.progress.ended(&id, Ok(()));
+            if let Some(path) = self.progress.ended(&id, Ok(())) {
+                self.remove(&node, path);
+            }
         } else {
             let failure = Failure {
                 reason: format!("{activity} failed: {}", narrate::job_end(result)),
                 detail: result.last_lines.clone(),
             };
             self.fail(&node, super::job_kind(&activity), &failure);
-            self.progress.ended(&id, Err(failure));
+            drop(self.progress.ended(&id, Err(failure)));
         }
         Ok(())
+    }
+
+    /// Has a build removed that was made of sources which changed meanwhile.
+    fn remove(&mut self, node: &str, path: PathBuf) {
+        self.actions.push(Action::Job(JobPlan {
+            id: format!("{node}/remove"),
+            service: node.to_owned(),
+            steps: vec![Step::Remove { path }],
+            deadline: Duration::from_secs(60),
+        }));
+    }
+
+    /// Takes the supervisor's refusal to run a job.
+    pub(super) fn job_refused(&mut self, job: &str, reason: String) {
+        if let Some(name) = job.strip_prefix("job-") {
+            self.say(Level::Error, name, EventKind::Job, reason.clone());
+            if let Some(reply) = self.jobs.remove(name).and_then(|job| job.reply) {
+                let kind = RefusalKind::Conflict;
+                let refusal = Refusal { kind, title: reason, detail: Vec::new(), help: None };
+                self.actions.push(Action::Reply(reply, Err(refusal)));
+            }
+            return;
+        }
+        let Some(unit) = self.progress.unit_of_job(job) else { return };
+        let (id, node) = (unit.id.clone(), unit.node.clone());
+        let failure = Failure { reason, detail: Vec::new() };
+        self.fail(&node, EventKind::Build, &failure);
+        drop(self.progress.ended(&id, Err(failure)));
     }
 
     fn user_job_ended(&mut self, name: &str, result: &JobResult) -> Result<(), StoreError> {

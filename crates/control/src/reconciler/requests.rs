@@ -7,6 +7,9 @@ use super::Reconciler;
 use crate::input::{Action, ReplyId};
 use crate::{Answer, EventKind, Level, Refusal, RefusalKind, Request};
 
+/// The next instance is restarted although the one before is not ready after so many milliseconds.
+const RESTART_PATIENCE: i64 = 120_000;
+
 impl Reconciler {
     pub(super) fn request(&mut self, request: Request, reply: ReplyId) {
         if self.stopping {
@@ -54,28 +57,37 @@ impl Reconciler {
         }
         let text = format!("restarting {}", ids.join(", "));
         self.say(Level::Info, service, EventKind::Instance, text.clone());
-        self.restarts.extend(ids);
+        for id in ids {
+            if !self.restarts.contains(&id) {
+                self.restarts.push_back(id);
+            }
+        }
         Ok(Answer::Done { text })
     }
 
     /// One after the other: the next is restarted when the one before is ready again.
     pub(super) fn next_restart(&mut self) {
         let Some(status) = &self.supervisor else { return };
-        if let Some((id, pid)) = &self.restarting {
+        let now = self.now();
+        if let Some((id, pid, since)) = &self.restarting {
             let instance = status.instances.iter().find(|instance| instance.id == *id);
             let is_back = instance.is_none_or(|instance| {
-                let is_new = instance.pid.map(u64::from) != Some(*pid);
-                is_new && matches!(instance.phase, Phase::Ready | Phase::CrashLoop | Phase::Failed)
+                let settled = match instance.phase {
+                    Phase::Ready | Phase::CrashLoop | Phase::Failed | Phase::Exited => true,
+                    Phase::Waiting | Phase::Starting | Phase::Unready => false,
+                    Phase::BackOff | Phase::Stopping => false,
+                };
+                settled && instance.pid != *pid
             });
-            if !is_back {
+            if !is_back && now < since + RESTART_PATIENCE {
                 return;
             }
             self.restarting = None;
         }
         let Some(id) = self.restarts.pop_front() else { return };
         let instance = status.instances.iter().find(|instance| instance.id == id);
-        let pid = instance.and_then(|instance| instance.pid).map(u64::from).unwrap_or_default();
-        self.restarting = Some((id.clone(), pid));
+        let pid = instance.and_then(|instance| instance.pid);
+        self.restarting = Some((id.clone(), pid, now));
         self.actions.push(Action::RestartInstance(id));
     }
 

@@ -90,7 +90,6 @@ fn planned(digest: &str) -> Input {
         secrets: BTreeMap::new(),
         unmet: BTreeMap::new(),
         redo: false,
-        reply: None,
     }))
 }
 
