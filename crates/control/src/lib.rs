@@ -3,6 +3,7 @@
 //! `resolution` makes a plan of the manifest and the machine, `reconciler` decides what to do next,
 //! `driver` carries it out and feeds back what happens, `view` says how everything is.
 
+mod builds;
 mod driver;
 mod event;
 mod handle;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -57,7 +57,7 @@ pub(crate) fn observe(
             programs: programs(manifest, location, invoker),
             engines,
         },
-        users: users(manifest, invoker),
+        users: users(manifest, location, invoker),
         paths: Paths {
             project: location.project.clone(),
             state: location.state.clone(),
@@ -78,6 +78,10 @@ fn source_digests(
     let mut digests = BTreeMap::new();
     for source in plan::sources(manifest) {
         let directory = project.join(&source.path);
+        if !directory.is_dir() {
+            // The resolution says so, with the place in the manifest.
+            continue;
+        }
         let also: Vec<PathBuf> = source.also.iter().map(|path| project.join(path)).collect();
         let locks: Vec<&str> = source.locks.iter().map(String::as_str).collect();
         digests.insert(source.name, sources::digest(&directory, &also, &locks)?);
@@ -206,7 +210,7 @@ fn total_memory() -> Bytes {
     Bytes(kib.unwrap_or_default().saturating_mul(1 << 10))
 }
 
-fn users(manifest: &Manifest, invoker: &Invoker) -> Users {
+fn users(manifest: &Manifest, location: &Location, invoker: &Invoker) -> Users {
     if !rustix::process::geteuid().is_root() {
         return Users::default();
     }
@@ -217,13 +221,18 @@ fn users(manifest: &Manifest, invoker: &Invoker) -> Users {
         .sudo_uid
         .filter(|uid| *uid != 0)
         .and_then(|uid| all.iter().find(|user| user.uid == uid).cloned());
+    let owner = fs::metadata(&location.project).ok().map(|metadata| metadata.uid());
+    let owner = owner
+        .filter(|uid| *uid != 0)
+        .and_then(|uid| all.iter().find(|user| user.uid == uid).cloned());
     let engines = databases::ALL.iter().filter_map(|kind| kind.code.account());
     let named = manifest.services.iter().filter_map(|service| service.user.as_ref());
     let names = engines.chain(named.map(|user| user.value.as_str()));
     Users {
         root: true,
         services: behind_sudo.clone().or_else(|| by_name("nobody")),
-        builds: behind_sudo,
+        // A build runs what packages bring along; root is the last who should.
+        builds: behind_sudo.or(owner),
         accounts: names.filter_map(|name| Some((name.to_owned(), by_name(name)?))).collect(),
     }
 }

@@ -14,6 +14,7 @@ use plan::{Observed, Part, Plan, Template, Work};
 use trust::{Secrets, SecretsError};
 
 use crate::Location;
+use crate::builds;
 use crate::input::Planned;
 use crate::machine::{self, Invoker};
 use crate::ports;
@@ -99,6 +100,7 @@ pub(crate) fn resolve(
     observed.ports = give_ports(&manifest, store, running, &subject.location.state)?;
     let (plan, found) = plan::resolve(&manifest, &observed);
     let Some(plan) = plan else { return Err(mistakes(found)) };
+    builds::prune(&subject.location.state, &plan.units, store.told()?.as_ref());
     let secrets = secrets(&plan, &subject.location.state)?;
     let unmet = unmet(&plan, &secrets);
     Ok(Planned { plan, secrets, unmet, redo: false })

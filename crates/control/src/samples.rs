@@ -2,7 +2,7 @@
 //!
 //! [`Samples`] is the trait that telemetry will implement; nobody but this file knows that today
 //! it is a ring in memory. A point every ten seconds and at most [`MOST_SERIES`] series: about
-//! 3 MiB at the very most, and what is dropped beyond that is counted.
+//! 3 MiB at the very most; series beyond that are not kept.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;

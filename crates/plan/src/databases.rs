@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use base::{Bytes, Diagnostic, Kind};
 
 use crate::{
-    ClientPlan, Installed, InstancePlan, Observed, SecretPlan, Template, UnitPlan, UserPlan,
+    ClientPlan, Installed, InstancePlan, Observed, Reach, SecretPlan, Template, UnitPlan, UserPlan,
 };
 
 /// Every engine that can be run here.
@@ -51,11 +51,14 @@ pub trait Database: Sync {
     /// Where it is reached: the primary, or with `part = Some("replica")` a replica.
     fn url(&self, context: &Context<'_>, part: Option<&str>) -> Template;
 
+    /// How one that is elsewhere is asked whether it is there.
+    fn reach(&self) -> Reach;
+
     /// The parts of its address besides the primary.
     fn parts(&self) -> &'static [&'static str];
 
-    /// The client for `mainstay connect`.
-    fn client(&self, context: &Context<'_>) -> Option<ClientPlan>;
+    /// The client for `mainstay connect`, of the primary or of a part.
+    fn client(&self, context: &Context<'_>, part: Option<&str>) -> Option<ClientPlan>;
 }
 
 /// How a server program is found and asked for its version.

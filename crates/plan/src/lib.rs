@@ -31,4 +31,4 @@ pub use supervisor::{
     ProbesPlan, RestartPolicy, Step, StopPlan, SupervisorPlan, UserPlan,
 };
 pub use template::{Part, Template};
-pub use unit::{Done, MigrationPlan, UnitPlan, Work};
+pub use unit::{Done, MigrationPlan, Reach, UnitPlan, Work};

@@ -4,7 +4,7 @@ use manifest::{BuildIntent, Manifest};
 
 use crate::resolve;
 
-/// The sources of one service's or job's build; paths are relative to the manifest.
+/// The sources of one service's or job's build, or a database's migrations; paths are relative to the manifest.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SourcePlan {
     /// The service or job.
@@ -22,7 +22,21 @@ pub struct SourcePlan {
 pub fn sources(manifest: &Manifest) -> Vec<SourcePlan> {
     let services = manifest.services.iter().map(|one| (one.name.as_str(), one.build.as_ref()));
     let jobs = manifest.jobs.iter().map(|one| (one.name.as_str(), one.build.as_ref()));
-    services.chain(jobs).filter_map(|(name, build)| source(name, build?)).collect()
+    let migrations = manifest.databases.iter().filter_map(|database| {
+        Some(SourcePlan {
+            name: of_migrations(&database.name),
+            path: database.migrations.as_ref()?.path.value.clone(),
+            also: Vec::new(),
+            locks: Vec::new(),
+        })
+    });
+    let builds = services.chain(jobs).filter_map(|(name, build)| source(name, build?));
+    builds.chain(migrations).collect()
+}
+
+/// The name under which a database's migrations are digested.
+pub(crate) fn of_migrations(database: &str) -> String {
+    format!("{database}/migrate")
 }
 
 fn source(name: &str, build: &BuildIntent) -> Option<SourcePlan> {

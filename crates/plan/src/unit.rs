@@ -58,9 +58,21 @@ pub enum Work {
     Reach {
         /// Its URL.
         url: Template,
+        /// How it is asked.
+        by: Reach,
         /// How long to wait for it.
         within: Duration,
     },
+}
+
+/// How a database elsewhere is asked whether it is there.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// By logging in as PostgreSQL's clients do.
+    Postgres,
+    /// By a connection that is accepted.
+    Tcp,
 }
 
 /// How it is known that a preparation need not run.
@@ -81,6 +93,8 @@ pub struct MigrationPlan {
     pub url: Template,
     /// The directory of `NNN_name.up.sql` files, absolute.
     pub directory: PathBuf,
+    /// Digest of the files, so that new ones are applied while it runs.
+    pub digest: String,
     /// Whether each `up` needs its `down`.
     pub undo_required: bool,
 }

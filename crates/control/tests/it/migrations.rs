@@ -35,6 +35,7 @@ impl Project {
             database: "db".into(),
             url: Template::default(),
             directory: self.path().to_owned(),
+            digest: String::new(),
             undo_required: false,
         }
     }

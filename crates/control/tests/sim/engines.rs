@@ -247,8 +247,7 @@ impl Engines {
         found.map_or(0, |upstream| upstream.endpoints.len())
     }
 
-    pub(crate) fn built(&self, digest: &str) -> bool {
-        let program = &self.instances["api-1"].plan.command.program;
-        program.to_string_lossy().contains(&format!("-{digest}/"))
+    pub(crate) fn program(&self, id: &str) -> &Path {
+        &self.instances[id].plan.command.program
     }
 }

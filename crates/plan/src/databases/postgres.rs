@@ -19,7 +19,7 @@ use base::{Diagnostic, Kind};
 use super::{Context, Database, Marker, Program, password, unit_of_instance};
 use crate::{
     ClientPlan, CommandPlan, Done, InstancePlan, JobPlan, LimitsPlan, ProbeCheck, ProbePlan,
-    ProbesPlan, RestartPolicy, SecretPlan, Step, StopPlan, Template, UnitPlan, Work,
+    ProbesPlan, Reach, RestartPolicy, SecretPlan, Step, StopPlan, Template, UnitPlan, Work,
 };
 
 pub(super) const KIND: Kind<dyn Database> =
@@ -30,6 +30,9 @@ const DEFAULT_MEMORY: u64 = 256 << 20;
 
 /// Connections beyond the declared ones: superuser, migrations, observation.
 const RESERVED_CONNECTIONS: u32 = 8;
+
+/// More than any number of replicas and base backups at once.
+const WAL_SENDERS: u32 = 16;
 
 /// PostgreSQL's fast shutdown: roll back, disconnect, checkpoint, exit.
 const SIGINT: i32 = 2;
@@ -79,6 +82,18 @@ impl Database for Postgres {
                 .help("give it at least `64Mi`"),
             );
         }
+        for (name, what) in [(&intent.user, "role"), (&intent.database, "database")] {
+            if let Some(name) = name.as_ref().filter(|name| !is_identifier(name)) {
+                found.push(
+                    Diagnostic::error(
+                        "not-an-identifier",
+                        format!("`{}` cannot be the name of a {what}", name.value),
+                    )
+                    .at(name.span, "")
+                    .help("write small letters, digits and `_`; `postgres` and `pg_…` are taken"),
+                );
+            }
+        }
         if let Some(persist) = &intent.persist {
             found.push(
                 Diagnostic::error("meaningless-key", "PostgreSQL always persists")
@@ -125,23 +140,24 @@ impl Database for Postgres {
 
     fn url(&self, context: &Context<'_>, part: Option<&str>) -> Template {
         let name = context.name();
-        let instance = match part {
-            Some(_) if 0 < *context.intent.replicas => replica(name, 1),
-            _ => primary(name),
-        };
+        let instance = instance_of(context, part);
         let owner = owner(context);
         Template::text(format!("postgres://{owner}:"))
             .and_secret(password(name, "owner"))
             .and_text(format!("@127.0.0.1:{}/{}", context.port(&instance), database(context)))
     }
 
+    fn reach(&self) -> Reach {
+        Reach::Postgres
+    }
+
     fn parts(&self) -> &'static [&'static str] {
         &["replica"]
     }
 
-    fn client(&self, context: &Context<'_>) -> Option<ClientPlan> {
+    fn client(&self, context: &Context<'_>, part: Option<&str>) -> Option<ClientPlan> {
         let owner = owner(context);
-        let port = context.port(&primary(context.name())).to_string();
+        let port = context.port(&instance_of(context, part)).to_string();
         let database = database(context);
         let arguments = ["-h", "127.0.0.1", "-p", &port, "-U", &owner, "-d", &database];
         Some(ClientPlan {
@@ -171,7 +187,15 @@ impl Postgres {
         let single = command(
             context,
             "postgres",
-            &["--single", "-c", "exit_on_error=on", "-c", "log_min_error_statement=panic"],
+            &[
+                "--single",
+                "-c",
+                "exit_on_error=on",
+                "-c",
+                "log_min_error_statement=panic",
+                "-c",
+                "password_encryption=scram-sha-256",
+            ],
             &[("-D", &fresh)],
         );
         let mut steps = clean_directory(context, &instance);
@@ -235,15 +259,40 @@ fn replica(name: &str, number: u32) -> String {
     format!("{name}-replica-{number}")
 }
 
-/// The role that owns the database: the application's name, as an identifier.
+/// Whether a name needs no quoting anywhere and is not one of PostgreSQL's or ours.
+fn is_identifier(name: &str) -> bool {
+    let taken = ["postgres", "replicator", "template0", "template1", "public"];
+    let simple = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(simple)
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+        && !name.starts_with("pg_")
+        && !taken.contains(&name)
+}
+
+/// The application's name as an identifier.
+fn default_name(context: &Context<'_>) -> String {
+    let name = context.app.replace('-', "_");
+    if is_identifier(&name) { name } else { format!("app_{name}") }
+}
+
+/// The role that owns the database.
 fn owner(context: &Context<'_>) -> String {
     let chosen = context.intent.user.as_ref().map(|user| user.value.clone());
-    chosen.unwrap_or_else(|| context.app.replace('-', "_"))
+    chosen.unwrap_or_else(|| default_name(context))
 }
 
 fn database(context: &Context<'_>) -> String {
     let chosen = context.intent.database.as_ref().map(|database| database.value.clone());
-    chosen.unwrap_or_else(|| context.app.replace('-', "_"))
+    chosen.unwrap_or_else(|| default_name(context))
+}
+
+/// The instance behind an address; without replicas the primary answers for them.
+fn instance_of(context: &Context<'_>, part: Option<&str>) -> String {
+    match part {
+        Some(_) if 0 < *context.intent.replicas => replica(context.name(), 1),
+        _ => primary(context.name()),
+    }
 }
 
 fn password_file(context: &Context<'_>, instance: &str) -> PathBuf {
@@ -278,8 +327,8 @@ fn server(context: &Context<'_>, standby: Option<&str>) -> InstancePlan {
             "primary_conninfo",
             format!(
                 "host=127.0.0.1 port={primary_port} user=replicator application_name={id} \
-                 passfile={}",
-                passwords.display()
+                 passfile='{}'",
+                passwords.to_string_lossy().replace('\\', "\\\\").replace('\'', "\\'")
             ),
         ));
     }
@@ -316,7 +365,8 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
         ("work_mem", mib(work)),
         ("maintenance_work_mem", mib(memory / 16)),
         ("wal_level", text("replica")),
-        ("max_wal_senders", (context.intent.replicas.value + 4).to_string()),
+        // A standby refuses to start with fewer than its primary had.
+        ("max_wal_senders", WAL_SENDERS.to_string()),
         ("wal_keep_size", text("256MB")),
         ("hot_standby", text("on")),
         ("logging_collector", text("off")),

@@ -14,7 +14,7 @@ use manifest::{Eviction, Persist};
 use super::{Context, Database, Marker, Program, password, unit_of_instance};
 use crate::{
     ClientPlan, CommandPlan, Done, InstancePlan, JobPlan, LimitsPlan, ProbeCheck, ProbePlan,
-    ProbesPlan, RestartPolicy, SecretPlan, Step, StopPlan, Template, UnitPlan, Work, digest,
+    ProbesPlan, Reach, RestartPolicy, SecretPlan, Step, StopPlan, Template, UnitPlan, Work, digest,
 };
 
 pub(super) const KIND: Kind<dyn Database> =
@@ -60,6 +60,13 @@ impl Database for Redis {
                     .help("remove `replicas`"),
             );
         }
+        if let Some(seed) = &intent.seed {
+            found.push(
+                Diagnostic::error("meaningless-key", "Redis has no seeds")
+                    .at(seed.span, "means nothing here")
+                    .help("remove `seed`"),
+            );
+        }
         if let Some(migrations) = &intent.migrations {
             found.push(
                 Diagnostic::error("meaningless-key", "Redis has no migrations")
@@ -98,14 +105,18 @@ impl Database for Redis {
             .and_text(format!("@127.0.0.1:{port}/0"))
     }
 
+    fn reach(&self) -> Reach {
+        Reach::Tcp
+    }
+
     fn parts(&self) -> &'static [&'static str] {
         &[]
     }
 
-    fn client(&self, context: &Context<'_>) -> Option<ClientPlan> {
+    fn client(&self, context: &Context<'_>, _part: Option<&str>) -> Option<ClientPlan> {
         Some(ClientPlan {
             program: context.program("redis-cli"),
-            arguments: cli_arguments(context, &[]),
+            arguments: cli_arguments(context),
             environment: cli_environment(context),
         })
     }
@@ -177,7 +188,7 @@ fn server(context: &Context<'_>, file: &Path) -> InstancePlan {
     let id = instance(context.name());
     let port = context.port(&id);
     let probe = |every, within, failures| ProbePlan {
-        check: ProbeCheck::Command { command: cli(context, &["-e", "ping"]) },
+        check: ProbeCheck::Command { command: ping(context) },
         every: Duration::from_secs(every),
         timeout: Duration::from_secs(2),
         within: Duration::from_secs(within),
@@ -207,20 +218,26 @@ fn server(context: &Context<'_>, file: &Path) -> InstancePlan {
     }
 }
 
-fn cli(context: &Context<'_>, arguments: &[&str]) -> CommandPlan {
+/// Asks for the answer itself: `redis-cli` exits with 0 also when it is told that data is still
+/// being loaded, and its option that changes that is too new for some distributions.
+fn ping(context: &Context<'_>) -> CommandPlan {
+    let ask = "test \"$(\"$0\" \"$@\" ping 2>/dev/null)\" = PONG".to_owned();
+    let client = context.program("redis-cli").to_string_lossy().into_owned();
+    let mut arguments = vec!["-c".to_owned(), ask, client];
+    arguments.extend(cli_arguments(context));
     CommandPlan {
-        program: context.program("redis-cli"),
-        arguments: cli_arguments(context, arguments),
+        program: PathBuf::from("/bin/sh"),
+        arguments,
         environment: cli_environment(context),
         directory: PathBuf::from("/"),
         user: context.user.clone(),
     }
 }
 
-fn cli_arguments(context: &Context<'_>, more: &[&str]) -> Vec<String> {
+fn cli_arguments(context: &Context<'_>) -> Vec<String> {
     let port = context.port(&instance(context.name())).to_string();
     let all = ["-h", "127.0.0.1", "-p", &port, "--no-auth-warning"];
-    all.iter().chain(more).map(|&argument| argument.to_owned()).collect()
+    all.iter().map(|&argument| argument.to_owned()).collect()
 }
 
 fn cli_environment(context: &Context<'_>) -> BTreeMap<String, Template> {

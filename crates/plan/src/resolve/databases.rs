@@ -111,16 +111,29 @@ impl<'a> Resolver<'a> {
             let mut database = ResolvedDatabase { intent, kind, run, prepared_by: Vec::new() };
             let url = database.url(None);
             self.plan.units.extend(units(&database, &url));
+            self.migrations_exist(intent);
             let after = self.after(intent, &url);
             database.prepared_by = after.iter().map(|unit| unit.id.clone()).collect();
             self.plan.units.extend(after);
-            let client =
-                database.run.as_ref().and_then(|run| kind.code.client(&database.context(run)));
-            self.plan.connections.insert(
-                intent.name.to_string(),
-                ConnectionPlan { engine: kind.name.to_owned(), url, client },
-            );
+            self.connections(&database);
             self.databases.insert(&intent.name, database);
+        }
+    }
+
+    /// The primary by the database's name, the parts as they are written in addresses.
+    fn connections(&mut self, database: &ResolvedDatabase<'a>) {
+        let parts = database.kind.code.parts().iter().map(|&part| Some(part));
+        for part in std::iter::once(None).chain(parts) {
+            let run = database.run.as_ref();
+            let client =
+                run.and_then(|run| database.kind.code.client(&database.context(run), part));
+            let name = match part {
+                Some(part) => format!("{}.{part}", database.intent.name.value),
+                None => database.intent.name.to_string(),
+            };
+            let engine = database.kind.name.to_owned();
+            let url = database.url(part);
+            self.plan.connections.insert(name, ConnectionPlan { engine, url, client });
         }
     }
 
@@ -203,6 +216,26 @@ impl<'a> Resolver<'a> {
         chosen
     }
 
+    /// Whether the directory of migrations is there; watched, its changes are applied.
+    fn migrations_exist(&mut self, intent: &Database) {
+        let Some(migrations) = &intent.migrations else { return };
+        let name = crate::sources::of_migrations(&intent.name);
+        if !self.observed.sources.contains_key(&name) {
+            self.found.push(
+                Diagnostic::error(
+                    "missing-directory",
+                    format!("there is no directory `{}`", migrations.path.value),
+                )
+                .at(migrations.path.span, "not there")
+                .help("make it, or correct the path; it is relative to the manifest"),
+            );
+        }
+        if self.manifest.watch.value {
+            let directory = self.observed.paths.project.join(&migrations.path.value);
+            self.plan.watched.insert(name, vec![directory]);
+        }
+    }
+
     /// Migrations and seeds.
     fn after(&self, intent: &Database, url: &Template) -> Vec<UnitPlan> {
         let mut units: Vec<UnitPlan> = Vec::new();
@@ -218,6 +251,12 @@ impl<'a> Resolver<'a> {
                         database: intent.name.to_string(),
                         url: url.clone(),
                         directory: project.join(&migrations.path.value),
+                        digest: self
+                            .observed
+                            .sources
+                            .get(&crate::sources::of_migrations(&intent.name))
+                            .map(|digest| digest.sources.clone())
+                            .unwrap_or_default(),
                         undo_required: migrations.undo.value == Undo::Required,
                     },
                 },
@@ -256,7 +295,11 @@ fn units(database: &ResolvedDatabase<'_>, url: &Template) -> Vec<UnitPlan> {
             node: database.intent.name.to_string(),
             activity: "connecting".to_owned(),
             needs: Vec::new(),
-            work: Work::Reach { url: url.clone(), within: REACH_WITHIN },
+            work: Work::Reach {
+                url: url.clone(),
+                by: database.kind.code.reach(),
+                within: REACH_WITHIN,
+            },
         }],
     }
 }

@@ -13,8 +13,8 @@ use super::Resolver;
 use super::references::{self, instance_id, internal, listens};
 use crate::builds::{self, Outcome, PORT, Recipe};
 use crate::{
-    CommandPlan, InstancePlan, LimitsPlan, ProbeCheck, ProbePlan, ProbesPlan, RestartPolicy, Step,
-    StopPlan, Template, UnitPlan, UserPlan, Work,
+    CommandPlan, InstancePlan, LimitsPlan, ProbeCheck, ProbePlan, ProbesPlan, RestartPolicy,
+    SourceDigest, Step, StopPlan, Template, UnitPlan, UserPlan, Work,
 };
 
 /// A service and what others need of it.
@@ -141,7 +141,24 @@ impl<'a> Resolver<'a> {
             );
             return None;
         }
-        let digest = self.observed.sources.get(name).cloned().unwrap_or_default();
+        let Some(sources) = self.observed.sources.get(name) else {
+            self.found.push(
+                Diagnostic::error(
+                    "missing-directory",
+                    format!("there is no directory `{}`", recipe.path()),
+                )
+                .at(build.kind.span, "its sources")
+                .help("correct `path`; it is relative to the manifest"),
+            );
+            return None;
+        };
+        // The same sources make something else by another recipe.
+        let recipe_text = format!("{recipe:?}");
+        let made_of = (&sources.sources, recipe_text, &self.observed.build_environment);
+        let digest = SourceDigest {
+            sources: crate::digest(&made_of),
+            dependencies: sources.dependencies.clone(),
+        };
         let directory = self.observed.paths.project.join(recipe.path());
         let also = recipe.also().into_iter().map(|path| self.observed.paths.project.join(path));
         let watched: Vec<PathBuf> = std::iter::once(directory.clone()).chain(also).collect();
