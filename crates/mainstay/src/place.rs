@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use control::{Location, LocationError, Surroundings};
@@ -64,6 +65,28 @@ impl Place {
     /// The supervisor that runs it, if one does; 0 when it does not say who it is.
     pub(crate) fn supervisor(&self) -> Option<u32> {
         running(&self.location)
+    }
+
+    /// Keeps everybody from starting here until it is dropped; fails when somebody runs.
+    ///
+    /// The file keeps naming nobody who lives, so that an `up` waits a moment instead of giving up.
+    pub(crate) fn lock(&self) -> Result<File, Failure> {
+        let path = self.location.state.join("lock");
+        let fail = |error: &std::io::Error| {
+            Failure::new(Exit::No, format!("cannot lock `{}`", path.display())).because(error)
+        };
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&path).map_err(|error| fail(&error))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let title = format!("somebody started `{}` meanwhile", self.environment);
+                Err(Failure::new(Exit::TryAgain, title)
+                    .help("nothing was deleted; run the command again"))
+            }
+            Err(error) => Err(fail(&error.into())),
+        }
     }
 
     /// Fails when nothing runs here.

@@ -37,7 +37,7 @@ pub(crate) fn run(context: &Context, args: &DownArgs) -> Outcome {
         confirm(context, &place, &doomed)?;
     }
     let ended = wait::block_on(ending::stop(context, &place))?;
-    let deleted = delete(&doomed)?;
+    let deleted = if ended.proof.clean() { delete(&place, &doomed)? } else { Vec::new() };
     if context.output.is_json() {
         context.output.document(&json!({
             "environment": place.environment,
@@ -50,6 +50,9 @@ pub(crate) fn run(context: &Context, args: &DownArgs) -> Outcome {
             context.output.line(&format!("deleted {path}"))?;
         }
         context.output.line(&sentence(&ended, &place))?;
+        if deleted.is_empty() && !doomed.is_empty() {
+            context.output.note("nothing was deleted: what is left may still use the data");
+        }
     }
     Ok(if ended.proof.clean() { Exit::Done } else { Exit::No })
 }
@@ -109,7 +112,12 @@ fn confirm(context: &Context, place: &Place, doomed: &[(PathBuf, Bytes)]) -> Res
     Err(Failure::new(Exit::Refused, "not agreed to; nothing was stopped or deleted"))
 }
 
-fn delete(doomed: &[(PathBuf, Bytes)]) -> Result<Vec<String>, Failure> {
+/// Nobody can start here until it returns.
+fn delete(place: &Place, doomed: &[(PathBuf, Bytes)]) -> Result<Vec<String>, Failure> {
+    if doomed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let _lock = place.lock()?;
     let mut deleted = Vec::new();
     for (path, size) in doomed {
         let is_directory = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());

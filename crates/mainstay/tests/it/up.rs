@@ -229,6 +229,11 @@ fn a_taken_port_is_named_with_its_holder_before_anything_starts() {
     let id = std::process::id().to_string();
     run.up().expect(12).says(&port.to_string()).says(&id).says("nothing was started");
     assert!(!run.stage.path().join("state").exists());
+    let other = Run::new(&format!("{SLEEPER}port = {port}\n"));
+    other.up().expect(12).says("`sleeper`").says(&id);
+    let mut console = Run::new(SLEEPER);
+    console.console = port.to_string();
+    console.up().expect(12).says("the console").says(&id).says("nothing was started");
     drop(holder);
 }
 
@@ -254,6 +259,29 @@ fn data_is_only_deleted_when_somebody_agrees() {
     assert!(!run.stage.path().join("state/dev/data/db").exists());
     run.run(&["down", "--yes"]).expect(2);
     run.up().expect(0);
+}
+
+#[test]
+fn data_stays_while_something_is_left_that_may_use_it() {
+    let port = port();
+    let run = Run::new(&format!(
+        "{SLEEPER}port = {}\n[listener.web]\naddress = \"127.0.0.1:{port}\"\n[route.r]\n\"/\" = {{ to = \"sleeper\" }}\n",
+        self::port()
+    ));
+    let mut child = run.foreground();
+    eventually("a listener", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let left = std::cell::OnceCell::new();
+    eventually("the end of the run", || match TcpListener::bind(("127.0.0.1", port)) {
+        Ok(listener) => left.set(listener).is_ok(),
+        Err(_) => false,
+    });
+    run.stage.write("state/dev/data/db/file", "precious");
+    run.run(&["down", "--data", "--yes"]).expect(1).says("1 ports").says("nothing was deleted");
+    assert!(run.stage.path().join("state/dev/data/db/file").exists());
+    drop(left);
+    run.run(&["down", "--data", "--yes"]).expect(0).says("deleted");
 }
 
 #[test]
