@@ -53,7 +53,7 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Outcome {
     }
     place.require_usable()?;
     require_machine(context, &project)?;
-    require_ports(&manifest)?;
+    require_ports(&manifest, args.console_port)?;
     place.create()?;
     let run = RunArgs {
         run: run_id(&place.environment)?,
@@ -109,28 +109,28 @@ fn require_machine(context: &Context, project: &Project) -> Result<(), Failure> 
 }
 
 /// A port that somebody else has is named with its holder before anything starts.
-fn require_ports(manifest: &Manifest) -> Result<(), Failure> {
-    let listeners = manifest.listeners.iter().map(|one| (one.name.to_string(), one.address.value));
-    let fixed = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-    let databases = manifest
-        .databases
-        .iter()
-        .filter(|one| one.url.is_none())
-        .filter_map(|one| Some((one.name.to_string(), fixed(one.port.as_ref()?.value))));
-    let taken: Vec<(String, SocketAddr)> = listeners
-        .chain(databases)
-        .filter(|(_, address)| !supervisor::port_is_free(*address))
-        .collect();
-    let Some((name, address)) = taken.first() else { return Ok(()) };
-    let failure = Failure::new(Exit::Refused, format!("`{name}` cannot listen on {address}"));
-    let failure = match supervisor::port_holder(*address) {
+fn require_ports(manifest: &Manifest, console: Option<u16>) -> Result<(), Failure> {
+    let listeners =
+        manifest.listeners.iter().map(|one| (format!("`{}`", *one.name), one.address.value));
+    let databases = manifest.databases.iter().filter(|one| one.url.is_none());
+    let databases = databases.map(|one| (&one.name, &one.port));
+    let services = manifest.services.iter().map(|one| (&one.name, &one.port));
+    let fixed = databases
+        .chain(services)
+        .filter_map(|(name, port)| Some((format!("`{}`", **name), port.as_ref()?.value)))
+        .chain(console.map(|port| ("the console".to_owned(), port)))
+        .map(|(name, port)| (name, SocketAddr::from(([127, 0, 0, 1], port))));
+    let taken = listeners.chain(fixed).find(|(_, address)| !supervisor::port_is_free(*address));
+    let Some((name, address)) = taken else { return Ok(()) };
+    let failure = Failure::new(Exit::Refused, format!("{name} cannot listen on {address}"));
+    let failure = match supervisor::port_holder(address) {
         Some(holder) => failure.line(format!("{holder} does")),
         None if address.port() < 1024 && !rustix::process::geteuid().is_root() => {
             failure.line("ports below 1024 belong to root")
         }
         None => failure.line("another process does, or the address is not one of this machine"),
     };
-    Err(failure.help("stop it, or give the listener another port; nothing was started"))
+    Err(failure.help("stop it, or choose another port; nothing was started"))
 }
 
 /// Unique among all runs of the machine: letters, digits and hyphens.
