@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use control::{Invoker, Subject};
 use runtime::{Shutdown, TaskGroup};
@@ -14,6 +15,9 @@ use crate::failure::Failure;
 use crate::project::MANIFEST;
 use crate::server;
 
+/// How long the loop may take to finish what it is at; less than the supervisor's patience.
+const FINISHES: Duration = Duration::from_secs(5);
+
 /// Runs the process.
 pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -21,10 +25,10 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<ExitCode, Failure
         .max_blocking_threads(8)
         .build()
         .map_err(|error| Failure::of(Exit::No, &error))?;
-    runtime.block_on(serve(context, args))?;
+    let served = runtime.block_on(serve(context, args));
     // Work on blocking threads is abandoned: it only reads, or writes files whole.
     runtime.shutdown_background();
-    Ok(ExitCode::SUCCESS)
+    served.map(|()| ExitCode::SUCCESS)
 }
 
 async fn serve(context: &Context, args: &RunArgs) -> Result<(), Failure> {
@@ -44,8 +48,10 @@ async fn serve(context: &Context, args: &RunArgs) -> Result<(), Failure> {
         signal(SignalKind::terminate()).map_err(|error| Failure::of(Exit::No, &error))?;
     let mut interrupt =
         signal(SignalKind::interrupt()).map_err(|error| Failure::of(Exit::No, &error))?;
-    let ended = tokio::select! {
-        ended = control.run(shutdown) => ended.map_err(|error| Failure::of(Exit::No, &error)),
+    let running = control.run(shutdown);
+    tokio::pin!(running);
+    let asked = tokio::select! {
+        ended = &mut running => return ended.map_err(|error| Failure::of(Exit::No, &error)),
         Some(exit) = tasks.next() => {
             Err(Failure::new(Exit::No, format!("the task `{}` ended", exit.name)))
         }
@@ -53,8 +59,12 @@ async fn serve(context: &Context, args: &RunArgs) -> Result<(), Failure> {
         _ = interrupt.recv() => Ok(()),
     };
     stop.request();
+    let ended = match tokio::time::timeout(FINISHES, running).await {
+        Ok(ended) => ended.map_err(|error| Failure::of(Exit::No, &error)),
+        Err(_elapsed) => Err(Failure::new(Exit::No, "control did not finish in time")),
+    };
     tasks.stop().await;
-    ended
+    asked.and(ended)
 }
 
 /// Who runs Mainstay, as far as the environment tells.
