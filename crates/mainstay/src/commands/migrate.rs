@@ -1,7 +1,7 @@
 //! `mainstay migrate`: changes to a database's schema, applied and undone by control.
 
 use clap::{Args, Subcommand};
-use control::Answer;
+use control::{Answer, MigrationView};
 
 use super::Context;
 use crate::client::{Client, encoded};
@@ -50,11 +50,25 @@ enum Action {
     },
 }
 
+impl Action {
+    /// What is done to a migration, for those that do something.
+    const fn verb(&self) -> Option<&'static str> {
+        match self {
+            Self::Status { .. } => None,
+            Self::Up { dry_run: false, .. } => Some("applied"),
+            Self::Up { dry_run: true, .. } => Some("would apply"),
+            Self::Down { dry_run: false, .. } => Some("undone"),
+            Self::Down { dry_run: true, .. } => Some("would undo"),
+        }
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(context: &Context, args: MigrateArgs) -> Outcome {
     let place = place::of_running(context)?;
     place.require_running()?;
     let client = Client::new(&place.location);
+    let verb = args.action.verb();
     let answer: Answer = wait::block_on_until_interrupted(async {
         match args.action {
             Action::Status { database } => {
@@ -71,7 +85,14 @@ pub(crate) fn run(context: &Context, args: MigrateArgs) -> Outcome {
             }
         }
     })?;
-    super::tell(context, &answer)?;
+    match (verb, &answer) {
+        (Some(verb), Answer::Migrations { migrations, done, .. }) if !context.output.is_json() => {
+            for line in account(verb, migrations, done) {
+                context.output.line(&line)?;
+            }
+        }
+        _ => super::tell(context, &answer)?,
+    }
     Ok(match &answer {
         Answer::Migrations { migrations, .. }
             if migrations.iter().any(|one| one.problem.is_some()) =>
@@ -80,4 +101,39 @@ pub(crate) fn run(context: &Context, args: MigrateArgs) -> Outcome {
         }
         _ => Exit::Done,
     })
+}
+
+/// What was done, and what is wrong all the same.
+fn account(verb: &str, migrations: &[MigrationView], done: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = done.iter().map(|name| format!("{verb} {name}")).collect();
+    if lines.is_empty() {
+        lines.push("nothing to do".to_owned());
+    }
+    let problems = migrations.iter().filter_map(|one| {
+        let problem = one.problem.as_ref()?;
+        Some(format!("{:03}_{} {problem}", one.number, one.name))
+    });
+    lines.extend(problems);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(action: &Action, done: &[&str], expected: &[&str]) {
+        let done: Vec<String> = done.iter().map(|&name| name.to_owned()).collect();
+        assert_eq!(account(action.verb().unwrap(), &[], &done), expected);
+    }
+
+    #[test]
+    fn every_migration_that_is_touched_is_named() {
+        let up = |dry_run| Action::Up { database: None, dry_run };
+        let down = |dry_run| Action::Down { database: None, count: 1, dry_run };
+        check(&up(false), &["001_x", "002_y"], &["applied 001_x", "applied 002_y"]);
+        check(&up(true), &["001_x"], &["would apply 001_x"]);
+        check(&down(false), &["001_x"], &["undone 001_x"]);
+        check(&down(true), &["001_x"], &["would undo 001_x"]);
+        check(&up(false), &[], &["nothing to do"]);
+    }
 }
