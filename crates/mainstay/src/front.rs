@@ -27,6 +27,8 @@ use show::Show;
 use start::Started;
 use updates::Update;
 
+pub(crate) use start::already_up;
+
 /// What was asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
@@ -40,7 +42,7 @@ pub(crate) struct Wanted {
     pub(crate) timeout: Option<Duration>,
 }
 
-/// Supervisors in a row that may be killed before it is not tried again.
+/// Supervisors in a row that may be killed before everything is up; then it is not tried again.
 const MOST_STARTS: u32 = 5;
 
 /// A detached start that fails for so long will not mend itself while nobody looks.
@@ -69,10 +71,11 @@ struct Front<'a> {
     updates: mpsc::Receiver<Update>,
     sender: mpsc::Sender<Update>,
     tasks: TaskGroup<()>,
-    supervisor: Option<supervisor::Supervisor>,
     stopping_since: Option<Duration>,
     /// What was wrong when the end was asked for; what stops looks wrong as well.
     failing: Option<(String, Vec<String>)>,
+    /// Whether the supervisor could not be asked to stop and was told by other means.
+    unheard: bool,
     came_up: bool,
     gave_up: Option<String>,
 }
@@ -100,7 +103,7 @@ pub(crate) async fn up(
     let started = start::supervisor(place, run, !wanted.detach)?;
     let (sender, updates) = mpsc::channel(WAITING);
     let mut tasks = TaskGroup::new();
-    updates::follow(&mut tasks, place, sender.clone());
+    updates::follow(&mut tasks, place, &run.run, sender.clone());
     let show = Show::new(context, wanted, &place.environment).map_err(failed)?;
     let clock = SystemClock::new();
     let mut front = Front {
@@ -115,9 +118,9 @@ pub(crate) async fn up(
         updates,
         sender,
         tasks,
-        supervisor: None,
         stopping_since: None,
         failing: None,
+        unheard: false,
         came_up: false,
         gave_up: None,
     };
@@ -144,19 +147,19 @@ impl Front<'_> {
                     }
                 }
                 () = self.started.ended(self.place) => {
-                    if self.supervisor_ended()? {
+                    if self.supervisor_ended().await? {
                         return Ok(Verdict::Stopped);
                     }
                 }
-                _ = signals.interrupt.recv() => self.stop().await,
-                _ = signals.terminate.recv() => self.stop().await,
+                _ = signals.interrupt.recv() => self.stop(),
+                _ = signals.terminate.recv() => self.stop(),
                 _ = signals.hangup.recv() => {
                     self.show.leave();
-                    self.stop_once().await;
+                    self.stop_once();
                 }
                 _ = second.tick() => {
                     self.show.tick();
-                    self.look_at_the_clock().await;
+                    self.look_at_the_clock();
                 }
             }
         }
@@ -164,7 +167,14 @@ impl Front<'_> {
 
     /// Shows what came; a detached start ends when everything is up.
     fn take(&mut self, update: Update) -> Result<Option<Verdict>, Failure> {
+        if let Update::Unheard = &update {
+            self.unheard = true;
+            self.started.let_go();
+        }
         if let Update::Status(status) = &update {
+            if status.state == State::Running {
+                self.starts = 1;
+            }
             let is_first = status.state == State::Running && !self.came_up;
             self.came_up |= is_first;
             self.show.update(update)?;
@@ -182,7 +192,7 @@ impl Front<'_> {
 
     async fn press(&mut self, key: Key) -> Result<Option<Verdict>, Failure> {
         match key {
-            Key::Stop => self.stop().await,
+            Key::Stop => self.stop(),
             Key::Detach if self.stopping_since.is_none() => {
                 let Some(mut leash) = self.started.leash.take() else { return Ok(None) };
                 // One byte lets go; without it the pipe's end would stop everything.
@@ -202,20 +212,24 @@ impl Front<'_> {
             Key::Resized => self.show.resized(),
             Key::Gone => {
                 self.show.leave();
-                self.stop_once().await;
+                self.stop_once();
             }
         }
         Ok(None)
     }
 
     /// Whether the end of the supervisor is the end of the run; else it is started again.
-    fn supervisor_ended(&mut self) -> Result<bool, Failure> {
+    async fn supervisor_ended(&mut self) -> Result<bool, Failure> {
+        if let Some(pid) = self.started.lost_to(self.place) {
+            self.show.leave();
+            return Err(already_up(self.place, pid).await);
+        }
         if self.stopping_since.is_some() || self.started.ended_well() {
             return Ok(true);
         }
         if !self.show.knows_something() {
             self.show.leave();
-            return Err(start::no_start(self.place));
+            return Err(start::no_start(self.place, &self.started));
         }
         self.starts += 1;
         if MOST_STARTS < self.starts {
@@ -226,42 +240,34 @@ impl Front<'_> {
         self.show
             .remark("the supervisor was killed and is started again; everything starts anew")?;
         self.started = start::supervisor(self.place, self.run, !self.wanted.detach)?;
-        self.supervisor = None;
         Ok(false)
     }
 
     /// The first time in order, the second time without waiting.
-    async fn stop(&mut self) {
+    fn stop(&mut self) {
         if self.stopping_since.is_none() {
-            self.stop_once().await;
+            self.stop_once();
             return;
         }
         self.show.hurried();
-        if let Some(supervisor) = &self.supervisor {
-            // It may have ended just now, which is what was wanted.
-            drop(supervisor.hurry().await);
+        if self.unheard {
+            self.started.kill(self.place);
         }
+        updates::hurry(&mut self.tasks, self.place, &self.run.run);
     }
 
-    async fn stop_once(&mut self) {
+    fn stop_once(&mut self) {
         if self.stopping_since.is_some() {
             return;
         }
         self.stopping_since = Some(self.clock.now());
         self.failing = self.show.failing();
         self.show.stopping("asking everything to stop");
-        match ending::connect(self.place).await {
-            Ok(supervisor) => {
-                self.supervisor = Some(supervisor.clone());
-                updates::stop(&mut self.tasks, supervisor, self.sender.clone());
-            }
-            // The end of the leash says the same.
-            Err(_no_answer) => self.started.leash = None,
-        }
+        updates::stop(&mut self.tasks, self.place, &self.run.run, self.sender.clone());
     }
 
     /// Gives up on a start that takes too long or fails while nobody looks.
-    async fn look_at_the_clock(&mut self) {
+    fn look_at_the_clock(&mut self) {
         if self.came_up || self.stopping_since.is_some() {
             return;
         }
@@ -274,7 +280,7 @@ impl Front<'_> {
         } else {
             return;
         }
-        self.stop_once().await;
+        self.stop_once();
     }
 
     async fn end(mut self, verdict: Verdict) -> Outcome {
@@ -310,8 +316,10 @@ impl Front<'_> {
         let title = match (&self.gave_up, &failed) {
             (Some(why), _) => why.clone(),
             (None, Some(_)) => "it did not come up".to_owned(),
-            (None, None) if ended.proof.clean() => return Ok(Exit::Done),
-            (None, None) => return Ok(Exit::No),
+            (None, None) if !ended.proof.clean() => return Ok(Exit::No),
+            (None, None) if self.came_up => return Ok(Exit::Done),
+            (None, None) if self.stopping_since.is_some() => return Ok(Exit::Interrupted),
+            (None, None) => "it was stopped before it was up".to_owned(),
         };
         let failure = Failure::new(Exit::No, title);
         let failure = match failing {

@@ -4,19 +4,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
-use control::AppStatus;
 use manifest::{Driver, Manifest};
 
 use super::Context;
 use super::check::{self, Reported};
-use crate::client::Client;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::front::{self, Wanted};
 use crate::place::Place;
 use crate::processes::RunArgs;
 use crate::project::Project;
-use crate::server::ConsoleAddress;
 use crate::wait;
 
 /// Bring the application up
@@ -49,7 +46,7 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Outcome {
     }
     let place = Place::new(context, &project.directory, &manifest.app, &manifest.environment)?;
     if let Some(pid) = place.supervisor() {
-        return Err(already_up(&place, pid));
+        return wait::block_on(async { Err(front::already_up(&place, pid).await) });
     }
     place.require_usable()?;
     require_machine(context, &project)?;
@@ -76,26 +73,6 @@ fn timeout(text: &str) -> Result<Duration, Failure> {
     base::parse_duration(text).map_err(|error| {
         Failure::new(Exit::Usage, format!("`--timeout`: {}", error.problem)).help(error.remedy)
     })
-}
-
-/// Two of the same on the same state would destroy it.
-fn already_up(place: &Place, pid: u32) -> Failure {
-    let client = Client::new(&place.location);
-    let known = wait::block_on(async {
-        let status: AppStatus = client.get("/api/status").await?;
-        let console: ConsoleAddress = client.get("/api/console").await?;
-        Ok((status, console))
-    });
-    let title = format!("`{}` is up already, by process {pid}", place.environment);
-    let mut failure = Failure::new(Exit::TryAgain, title);
-    // One that does not answer is up all the same.
-    if let Ok((status, console)) = known {
-        for url in &status.urls {
-            failure = failure.line(url);
-        }
-        failure = failure.line(format!("console {}", console.url));
-    }
-    failure.help("see `mainstay status`, or stop it with `mainstay down`")
 }
 
 /// What this machine lacks is said before anything is touched.

@@ -102,6 +102,7 @@ impl Show {
             Update::Console(url) => self.model.console = Some(url),
             Update::Log(line) => self.model.push_log(line),
             Update::Stop(progress) => self.progress(&progress),
+            Update::Unheard => self.stopping("waiting for the supervisor, which does not listen"),
             Update::Event(event) => {
                 if self.screen.is_none() {
                     events::print(&self.output, &event)?;

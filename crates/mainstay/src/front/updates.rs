@@ -9,12 +9,19 @@ use supervisor::logs::{self, Filter};
 use supervisor::{StopProgress, Supervisor};
 use tokio::sync::mpsc;
 
+use super::start;
 use crate::client::Client;
 use crate::place::Place;
 use crate::server::{ConsoleAddress, LogView};
 
 /// Between two attempts to reach control.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// Between two attempts to reach a supervisor, which starts within a moment.
+const SHORT_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a supervisor that just starts may take to listen before it is told otherwise.
+const LISTENS: Duration = Duration::from_secs(1);
 
 /// Log lines from before the pane was opened.
 const PAST_LINES: usize = 200;
@@ -32,6 +39,8 @@ pub(super) enum Update {
     Console(String),
     /// How far a stop has come.
     Stop(StopProgress),
+    /// Nobody listens who could be asked to stop.
+    Unheard,
 }
 
 #[derive(Deserialize)]
@@ -40,11 +49,21 @@ struct Past {
 }
 
 /// Follows control; comes back when control does.
-pub(super) fn follow(tasks: &mut TaskGroup<()>, place: &Place, sender: mpsc::Sender<Update>) {
+pub(super) fn follow(
+    tasks: &mut TaskGroup<()>,
+    place: &Place,
+    run: &str,
+    sender: mpsc::Sender<Update>,
+) {
+    let (place, run) = (place.clone(), run.to_owned());
     let client = Client::new(&place.location);
     // Whatever happened before belongs to earlier runs.
     let begun = jiff::Timestamp::now().as_millisecond();
     tasks.spawn("follow control", async move {
+        // What answers before belongs to a run that was here first.
+        while !start::has_lock(&place, &run) {
+            tokio::time::sleep(SHORT_PAUSE).await;
+        }
         let mut last = None;
         while !sender.is_closed() {
             // That control cannot be reached just now is what this loop is for.
@@ -112,16 +131,49 @@ pub(super) fn follow_logs(tasks: &mut TaskGroup<()>, place: &Place, sender: mpsc
     });
 }
 
-/// Asks for a stop and passes on how far it has come.
+/// Asks for a stop, as soon as somebody listens, and passes on how far it has come.
 pub(super) fn stop(
     tasks: &mut TaskGroup<()>,
-    supervisor: Supervisor,
+    place: &Place,
+    run: &str,
     sender: mpsc::Sender<Update>,
 ) {
+    let (place, run) = (place.clone(), run.to_owned());
     tasks.spawn("stop", async move {
+        let mut connecting = std::pin::pin!(connect(&place, &run));
+        let supervisor = match tokio::time::timeout(LISTENS, &mut connecting).await {
+            Ok(supervisor) => supervisor,
+            Err(_elapsed) => {
+                // Whoever would be told is not there any more only at the end of everything.
+                drop(sender.send(Update::Unheard).await);
+                connecting.await
+            }
+        };
         // A full queue loses a line of progress and nothing else; the end of the supervisor shows
         // by the end of its process.
         let progress = |step| drop(sender.try_send(Update::Stop(step)));
         drop(supervisor.stop(progress).await);
     });
+}
+
+/// Asks for an end of waiting.
+pub(super) fn hurry(tasks: &mut TaskGroup<()>, place: &Place, run: &str) {
+    let (place, run) = (place.clone(), run.to_owned());
+    tasks.spawn("hurry", async move {
+        // It may have ended just now, which is what was wanted.
+        drop(connect(&place, &run).await.hurry().await);
+    });
+}
+
+/// Waits for the supervisor of this run, and never takes another's for it.
+async fn connect(place: &Place, run: &str) -> Supervisor {
+    let socket = place.location.supervisor_socket();
+    loop {
+        if start::has_lock(place, run)
+            && let Ok(supervisor) = Supervisor::connect(&socket).await
+        {
+            return supervisor;
+        }
+        tokio::time::sleep(SHORT_PAUSE).await;
+    }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use supervisor::{Options, PlatformProcess, Rotation};
+use supervisor::{LockError, Options, PlatformProcess, Rotation, RunError};
 
 use super::RunArgs;
 use crate::commands::Context;
@@ -98,7 +98,7 @@ pub(crate) fn run(context: &Context, args: &SupervisorArgs) -> Result<ExitCode, 
         keeper: Some((program.clone(), keeper)),
     };
     supervisor::run(options).map_err(|error| {
-        let locked = matches!(error, supervisor::RunError::Locked(_));
+        let locked = matches!(error, RunError::Locked(LockError::Held { .. }));
         Failure::of(if locked { Exit::TryAgain } else { Exit::No }, &error)
     })
 }

@@ -133,6 +133,7 @@ fn up_status_logs_run_restart_and_down() {
     run.run(&["restart", "talker"]).expect(0);
     run.run(&["restart", "nothing"]).expect(2);
     run.run(&["connect", "db"]).expect(2);
+    run.run(&["connect", "db.replica"]).expect(2).says("`db.replica`");
     run.run(&["down"]).expect(0).says("0 processes, 0 ports, 0 sockets left");
     run.run(&["status"]).expect(69);
     run.run(&["logs", "--since", "10m"]).expect(0).says("hello from the talker");
@@ -171,6 +172,50 @@ fn a_second_ctrl_c_does_not_wait_for_the_stubborn() {
 }
 
 #[test]
+fn ctrl_c_before_it_is_up_ends_everything_and_is_no_success() {
+    for arguments in [["up", "--plain"], ["up", "--detach"]] {
+        for wait in [false, true] {
+            // It never listens where it should.
+            let run = Run::new(&format!("{SLEEPER}port = {}\n", port()));
+            let mut command = run.stage.command(&arguments);
+            command.env_remove("XDG_RUNTIME_DIR").args(["--console-port", &run.console]);
+            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
+            assert!(notes.any(|line| line.unwrap().starts_with("bringing")));
+            if wait {
+                eventually("control", || run.run(&["status"]).code == 0);
+            }
+            kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+            let answer = answer(child.wait_with_output().unwrap());
+            answer.expect(130).says("everything is gone: 0 processes");
+            run.run(&["status"]).expect(69);
+        }
+    }
+}
+
+#[test]
+fn of_two_that_start_at_once_one_is_told_that_it_is_up_already() {
+    for _ in 0..3 {
+        let run = Run::new(SLEEPER);
+        let consoles = [run.console.clone(), port().to_string()];
+        let mut children = consoles.map(|console| {
+            let arguments = ["up", "--detach", "--timeout", "20s", "--console-port", &console];
+            let mut command = run.stage.command(&arguments);
+            command.env_remove("XDG_RUNTIME_DIR").stdout(Stdio::piped()).stderr(Stdio::piped());
+            Some(command.spawn().unwrap())
+        });
+        let ended = children
+            .each_mut()
+            .map(|child| answer(child.take().unwrap().wait_with_output().unwrap()));
+        let [first, second] = &ended;
+        let (winner, loser) = if first.code == 0 { (first, second) } else { (second, first) };
+        winner.expect(0).says("up after");
+        loser.expect(75).says("up already").says("mainstay down");
+        assert_eq!(run.status()["state"], "running");
+    }
+}
+
+#[test]
 fn nothing_is_left_when_the_front_end_is_killed() {
     let run = Run::new(SLEEPER);
     let mut child = run.foreground();
@@ -188,18 +233,21 @@ fn a_killed_supervisor_is_started_again_by_the_front_end() {
     let mut child = run.foreground();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().starts_with("up after")));
-    let first = run.platform("supervisor");
-    kill_process(first, Signal::KILL).unwrap();
-    eventually("another supervisor", || {
-        let answer = run.run(&["status", "--json"]);
-        answer.code == 0 && {
-            let status = answer.json();
-            status["state"] == "running"
-                && status["platform"].as_array().unwrap().iter().any(|one| {
-                    one["name"] == "supervisor" && one["pid"] != first.as_raw_nonzero().get()
-                })
-        }
-    });
+    // As often as anybody likes, as long as it comes up again in between.
+    for _ in 0..6 {
+        let first = run.platform("supervisor");
+        kill_process(first, Signal::KILL).unwrap();
+        eventually("another supervisor", || {
+            let answer = run.run(&["status", "--json"]);
+            answer.code == 0 && {
+                let status = answer.json();
+                status["state"] == "running"
+                    && status["platform"].as_array().unwrap().iter().any(|one| {
+                        one["name"] == "supervisor" && one["pid"] != first.as_raw_nonzero().get()
+                    })
+            }
+        });
+    }
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     assert!(lines.map(Result::unwrap).last().unwrap().starts_with("everything is gone"));
     child.wait().unwrap();
