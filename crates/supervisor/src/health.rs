@@ -23,6 +23,9 @@ use crate::supervision::{Event, Supervision, Timer};
 /// How often a starting instance is asked.
 const POLL: Duration = Duration::from_millis(100);
 
+/// An instance without a probe and without an address is ready when it has lived for so long.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// How long a connection may take where no probe is declared.
 const CONNECT: Duration = Duration::from_secs(1);
 
@@ -46,10 +49,21 @@ impl Supervision {
         // Whoever has passed a startup probe listens already.
         let asked = probes.readiness.is_some()
             || (probes.startup.is_none() && instance.plan.address.is_some());
+        let started_by_probe = probes.startup.is_some();
         if asked {
             self.probe(ticket, ProbeKind::Readiness);
-        } else {
+        } else if started_by_probe {
             self.ready(id);
+        } else {
+            // Nothing can be asked of it; what ends at once must not have counted as ready.
+            self.set_timer(SETTLED, Timer::Settled { ticket });
+        }
+    }
+
+    /// A process that nothing can be asked of has lived long enough to be called ready.
+    pub(crate) fn settled(&mut self, ticket: Ticket) {
+        if let Some((id, _)) = self.probed_instance(ticket) {
+            self.ready(&id);
         }
     }
 

@@ -55,6 +55,7 @@ pub(crate) enum Timer {
     StartDeadline { ticket: Ticket },
     StopDeadline { ticket: Ticket },
     Probe { ticket: Ticket, kind: ProbeKind },
+    Settled { ticket: Ticket },
     ProbeDeadline { probe: Ticket },
     StartWorker { name: String },
     StartKeeper,
@@ -201,6 +202,7 @@ impl Supervision {
                 Timer::StartDeadline { ticket } => self.start_deadline(ticket),
                 Timer::StopDeadline { ticket } => self.kill(ticket, None),
                 Timer::Probe { ticket, kind } => self.probe(ticket, kind),
+                Timer::Settled { ticket } => self.settled(ticket),
                 Timer::ProbeDeadline { probe } => {
                     self.kill(probe, Some("no answer in time".to_owned()));
                 }
