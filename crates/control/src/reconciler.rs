@@ -32,6 +32,19 @@ pub trait World: Send {
 /// A refused plan is sent again after this many milliseconds.
 const REFUSED_PAUSE: i64 = 5_000;
 
+/// Where the application is in its life.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Life {
+    /// Not everything was up once.
+    ComingUp,
+    /// The same, but what runs was started by a control before this one.
+    ComingBack,
+    /// Everything was up once.
+    Up,
+    /// Everything is being stopped.
+    Stopping,
+}
+
 /// The state of the loop.
 pub struct Reconciler {
     pub(crate) store: Store,
@@ -51,9 +64,7 @@ pub struct Reconciler {
     refused_until: i64,
     /// Why events are not recorded, while they are not.
     pub(crate) unrecorded: Option<String>,
-    adopted: bool,
-    pub(crate) came_up: bool,
-    pub(crate) stopping: bool,
+    pub(crate) life: Life,
     pub(crate) started_at: i64,
     pub(crate) problem: Option<String>,
     pub(crate) jobs: BTreeMap<String, RunningJob>,
@@ -90,9 +101,7 @@ impl Reconciler {
             secrets_given: false,
             refused_until: 0,
             unrecorded: None,
-            adopted: false,
-            came_up: false,
-            stopping: false,
+            life: Life::ComingUp,
             started_at,
             problem: None,
             jobs: BTreeMap::new(),
@@ -128,7 +137,7 @@ impl Reconciler {
             Input::Tick => self.due_jobs()?,
             Input::Request(request, reply) => self.request(request, reply),
         }
-        if !self.stopping {
+        if self.life != Life::Stopping {
             self.advance()?;
         }
         Ok(std::mem::take(&mut self.actions))
@@ -218,7 +227,9 @@ impl Reconciler {
         self.forget_jobs(&jobs);
         self.progress.reconnect(&jobs);
         self.restarting = None;
-        self.adopted |= self.plan.is_none() && !status.instances.is_empty();
+        if self.plan.is_none() && !status.instances.is_empty() && self.life == Life::ComingUp {
+            self.life = Life::ComingBack;
+        }
         // A supervisor that was started anew has another idea of generations.
         self.generation = self.generation.max(status.generation);
         self.applied = None;
@@ -282,13 +293,14 @@ impl Reconciler {
         self.apply(listeners)?;
         self.serve()?;
         self.next_restart();
-        if !self.came_up && self.progress.is_complete() {
-            self.came_up = true;
+        if self.progress.is_complete() {
             let tenths = (self.now() - self.started_at) / 100;
-            let text = match self.adopted {
-                true => "control is back; everything went on".to_owned(),
-                false => format!("up after {}.{} s", tenths / 10, tenths % 10),
+            let text = match self.life {
+                Life::ComingUp => format!("up after {}.{} s", tenths / 10, tenths % 10),
+                Life::ComingBack => "control is back; everything went on".to_owned(),
+                Life::Up | Life::Stopping => return Ok(()),
             };
+            self.life = Life::Up;
             self.say(Level::Info, "mainstay", EventKind::App, text);
         }
         Ok(())

@@ -7,7 +7,7 @@ use plan::{NodePlan, NodePlanKind, UnitPlan};
 use supervisor::{InstanceStatus, Phase, PlatformStatus};
 
 use crate::progress::UnitState;
-use crate::reconciler::Reconciler;
+use crate::reconciler::{Life, Reconciler};
 use crate::schedule;
 use crate::{
     AppStatus, Edge, Health, InstanceView, JobView, Node, NodeKind, PlatformView, RouteView, State,
@@ -46,10 +46,10 @@ pub(crate) fn view(reconciler: &Reconciler, ages: &mut Ages) -> AppStatus {
         .flat_map(|plan| &plan.nodes)
         .map(|node| node_view(reconciler, node, ages))
         .collect();
-    let state = match (reconciler.stopping, reconciler.came_up) {
-        (true, _) => State::Stopping,
-        (false, true) => State::Running,
-        (false, false) => State::Starting,
+    let state = match reconciler.life {
+        Life::ComingUp | Life::ComingBack => State::Starting,
+        Life::Up => State::Running,
+        Life::Stopping => State::Stopping,
     };
     let health = app_health(reconciler, &nodes);
     AppStatus {

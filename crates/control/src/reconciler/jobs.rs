@@ -7,7 +7,7 @@ use std::time::Duration;
 use plan::{JobPlan, Step, Work, digest};
 use supervisor::JobResult;
 
-use super::Reconciler;
+use super::{Life, Reconciler};
 use crate::input::{Action, ReplyId};
 use crate::narrate;
 use crate::progress::Failure;
@@ -108,7 +108,7 @@ impl Reconciler {
 
     /// Starts every job whose time has come.
     pub(super) fn due_jobs(&mut self) -> Result<(), StoreError> {
-        if self.stopping {
+        if self.life == Life::Stopping {
             return Ok(());
         }
         let now = self.now();

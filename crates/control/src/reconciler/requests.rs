@@ -3,7 +3,7 @@
 use plan::{MigrationPlan, Work};
 use supervisor::Phase;
 
-use super::Reconciler;
+use super::{Life, Reconciler};
 use crate::input::{Action, ReplyId};
 use crate::{Answer, EventKind, Level, Refusal, RefusalKind, Request};
 
@@ -12,7 +12,7 @@ const RESTART_PATIENCE: i64 = 120_000;
 
 impl Reconciler {
     pub(super) fn request(&mut self, request: Request, reply: ReplyId) {
-        if self.stopping {
+        if self.life == Life::Stopping {
             let refusal = refuse(RefusalKind::Conflict, "everything is being stopped");
             self.actions.push(Action::Reply(reply, Err(refusal)));
             return;
@@ -37,7 +37,7 @@ impl Reconciler {
             }
             Request::Connect { name } => self.connect(&name),
             Request::Down => {
-                self.stopping = true;
+                self.life = Life::Stopping;
                 self.say(Level::Info, "mainstay", EventKind::App, "going down");
                 self.actions.push(Action::Stop);
                 Ok(Answer::Done { text: "going down".to_owned() })

@@ -4,6 +4,12 @@
 //! its store. A seed decides when it dies, which of its actions were carried out before, and how
 //! long everything takes; a failing seed is printed and fails again.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "these are tests, also where a function is not marked as one"
+)]
+
 mod engines;
 
 use std::collections::{BTreeMap, BTreeSet};
