@@ -4,7 +4,8 @@ use manifest::{BuildIntent, Manifest};
 
 use crate::resolve;
 
-/// The sources of one service's or job's build, or a database's migrations; paths are relative to the manifest.
+/// The sources of one service's or job's build, or a database's migrations; paths are relative to
+/// the manifest.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SourcePlan {
     /// The service or job.

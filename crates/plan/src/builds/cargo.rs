@@ -13,7 +13,8 @@ const FIELDS: &[Field] = &[
     Field::new("path", Syntax::Path, "Directory of the package or workspace.")
         .default(".")
         .example("\"api\""),
-    Field::new("bin", Syntax::Text, "The binary's name.").example("\"api\"").required(),
+    Field::new("bin", Syntax::Text, "The binary's name; left out: the service's.")
+        .example("\"api\""),
     Field::new(
         "package",
         Syntax::Text,
@@ -29,7 +30,7 @@ struct Cargo;
 #[derive(Debug)]
 struct CargoRecipe {
     path: String,
-    bin: String,
+    bin: Option<String>,
     package: Option<String>,
     also: Vec<String>,
 }
@@ -47,7 +48,7 @@ impl Build for Cargo {
         cursor.require_all();
         Some(Box::new(CargoRecipe {
             path: super::path(&mut cursor),
-            bin: cursor.text("bin")?.value,
+            bin: cursor.text("bin").map(|text| text.value),
             package: cursor.text("package").map(|text| text.value),
             also: super::also(&mut cursor),
         }))
@@ -64,9 +65,10 @@ impl Recipe for CargoRecipe {
     }
 
     fn outcome(&self, context: &Context<'_>) -> Outcome {
+        let bin = self.bin.as_deref().unwrap_or(context.service);
         let target = context.directory.join("target");
         let target_text = target.to_string_lossy();
-        let mut arguments = vec!["build", "--bin", &self.bin, "--target-dir", &target_text];
+        let mut arguments = vec!["build", "--bin", bin, "--target-dir", &target_text];
         if let Some(package) = &self.package {
             arguments.extend(["--package", package]);
         }
@@ -79,14 +81,11 @@ impl Recipe for CargoRecipe {
         let fresh = context.fresh();
         let mut steps = vec![run(context.build_command("cargo", &arguments))];
         steps.extend(context.clean());
-        steps.push(Step::Copy {
-            from: target.join(profile).join(&self.bin),
-            to: fresh.join(&self.bin),
-        });
+        steps.push(Step::Copy { from: target.join(profile).join(bin), to: fresh.join(bin) });
         let output = context.output();
         Outcome {
             units: vec![context.build_unit(Vec::new(), steps, fresh)],
-            command: context.run_command(output.join(&self.bin), &[], &output),
+            command: context.run_command(output.join(bin), &[], &output),
             reloads_itself: false,
         }
     }
