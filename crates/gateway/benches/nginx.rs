@@ -2,9 +2,10 @@
 //!
 //! Both proxies sit on the same core before the same origin and take turns, a few seconds at a
 //! time; what is compared is the CPU time that each process used per request answered, so a busy
-//! machine disturbs it little. nginx runs twice: bare but for its routes, and with the header fields
-//! that the gateway writes; the gateway does everything it always does, counters and histograms
-//! per route included. Run: `cargo bench -p gateway --bench nginx`; it needs nginx, wrk, taskset.
+//! machine disturbs it little. nginx runs twice: bare but for its routes, and with the header
+//! fields that the gateway writes; the gateway does everything it always does, counters and
+//! histograms per route included. Run: `cargo bench -p gateway --bench nginx`; it needs nginx,
+//! wrk and taskset.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports on standard output")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on ends")]

@@ -28,6 +28,12 @@ const LARGEST_EVENT: usize = 8 << 20;
 
 /// Longer than control takes to be started again.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long an answer about what is known may take.
+const ANSWERS: Duration = Duration::from_secs(10);
+
+/// How long an answer to a change may take.
+const WORKS: Duration = Duration::from_secs(7 * 86_400);
+
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A way to the control of one environment.
@@ -73,11 +79,19 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<T, Failure> {
-        let (response, _connection) = self.send(method, path, body).await?;
-        if !response.status().is_success() {
-            return Err(refusal(response).await);
-        }
-        let bytes = whole(response).await?;
+        // Changes may take long (a job runs to its end); reading what is known never does.
+        let patience = if method == Method::GET { ANSWERS } else { WORKS };
+        let asked = tokio::time::timeout(patience, async {
+            let (response, _connection) = self.send(method, path, body).await?;
+            if !response.status().is_success() {
+                return Err(refusal(response).await);
+            }
+            whole(response).await
+        });
+        let bytes = asked.await.map_err(|_no_answer| {
+            Failure::new(Exit::Unavailable, "control does not answer")
+                .help("see why with `mainstay logs control`, or stop everything: `mainstay down`")
+        })??;
         serde_json::from_slice(&bytes).map_err(|error| {
             Failure::new(Exit::Unavailable, "control answered something else than was expected")
                 .because(&error)

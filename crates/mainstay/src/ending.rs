@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use base::Clock as _;
+use control::Location;
 use runtime::SystemClock;
 use supervisor::{Proof, StopProgress, Supervisor};
 
@@ -114,7 +115,25 @@ pub(crate) async fn prove(
     let (state, runtime) = (place.location.state.clone(), place.location.runtime.clone());
     let swept = tokio::task::spawn_blocking(move || sweep(&state, &runtime)).await;
     let proof = swept.map_err(|error| Failure::of(Exit::Bug, &error))??;
+    if proof.clean() && place.supervisor().is_none() {
+        tidy_up(&place.location);
+    }
     Ok(Ended { was_running, proof, took: clock.now() })
+}
+
+/// Removes what the processes of the run listened on and left, which nobody answers any more.
+fn tidy_up(location: &Location) {
+    let sockets = [
+        location.control_socket(),
+        location.gateway_socket(),
+        location.supervisor_socket(),
+        location.runtime.join("console.json"),
+    ];
+    for path in sockets {
+        // Most are gone already; one that stays hinders nobody, and the next run replaces it.
+        drop(std::fs::remove_file(path));
+    }
+    drop(std::fs::remove_dir(&location.runtime));
 }
 
 fn sweep(state: &Path, runtime: &Path) -> Result<Proof, Failure> {
