@@ -40,7 +40,7 @@ struct Cycle {
 
 fn cycle(example: &Example) -> Result<Cycle> {
     let started = Instant::now();
-    let guard = example.up(&["--without", "web"])?;
+    let guard = example.up(&["--env", "bench"])?;
     let up = started.elapsed().as_secs_f64() * 1e3;
     // Statistics of a process include the children that it waited for.
     let stats = example.processes().into_iter();
