@@ -74,8 +74,7 @@ impl fmt::Display for Ended {
 pub(crate) async fn stop(context: &Context, place: &Place) -> Result<Ended, Failure> {
     let clock = SystemClock::new();
     let was_running = place.supervisor().is_some();
-    if was_running {
-        let supervisor = connect(place).await?;
+    if was_running && let Some(supervisor) = connect(place).await? {
         let out = context.output;
         let stopping = supervisor.stop(|progress| {
             if !out.is_json() {
@@ -141,13 +140,14 @@ fn sweep(state: &Path, runtime: &Path) -> Result<Proof, Failure> {
         .map_err(|error| Failure::of(Exit::TryAgain, &error).help("run `mainstay down` again"))
 }
 
-/// Reaches the supervisor; one that just starts is waited for.
-pub(crate) async fn connect(place: &Place) -> Result<Supervisor, Failure> {
+/// Reaches the supervisor; one that just starts is waited for, one that just ended is none.
+async fn connect(place: &Place) -> Result<Option<Supervisor>, Failure> {
     let socket = place.location.supervisor_socket();
     let mut waited = Duration::ZERO;
     loop {
         match Supervisor::connect(&socket).await {
-            Ok(supervisor) => return Ok(supervisor),
+            Ok(supervisor) => return Ok(Some(supervisor)),
+            Err(_ended) if place.supervisor().is_none() => return Ok(None),
             Err(error) if LISTENS <= waited => {
                 let pid = place.supervisor().unwrap_or(0);
                 return Err(Failure::of(Exit::Unavailable, &error).help(format!(
