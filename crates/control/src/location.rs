@@ -13,6 +13,9 @@ use runtime::{StateFile, StateFileError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+/// Less room than this on the state's disk, and not even a first start could be recorded.
+const ROOM: usize = 1 << 20;
+
 /// Where one environment of one application lives.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Location {
@@ -105,6 +108,10 @@ impl Location {
         let note = self.project.join(".mainstay");
         directory(&note, 0o755)?;
         StateFile::public(note.join(".gitignore")).write(b"*\n")?;
+        // A full disk is found here, where it can be said, and not by processes that cannot log it.
+        let probe = StateFile::private(self.state.join("room"));
+        probe.write(&[0; ROOM])?;
+        probe.remove()?;
         let text = serde_json::to_vec_pretty(self).expect("paths of a location are UTF-8 or fail");
         Ok(StateFile::public(note.join(format!("{environment}.json"))).write(&text)?)
     }

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use base::Clock as _;
-use control::Location;
 use runtime::SystemClock;
 use supervisor::{Proof, StopProgress, Supervisor};
 
@@ -115,24 +114,22 @@ pub(crate) async fn prove(
     let swept = tokio::task::spawn_blocking(move || sweep(&state, &runtime)).await;
     let proof = swept.map_err(|error| Failure::of(Exit::Bug, &error))??;
     if proof.clean() && place.supervisor().is_none() {
-        tidy_up(&place.location);
+        tidy_up(place);
     }
     Ok(Ended { was_running, proof, took: clock.now() })
 }
 
 /// Removes what the processes of the run listened on and left, which nobody answers any more.
-fn tidy_up(location: &Location) {
-    let sockets = [
-        location.control_socket(),
-        location.gateway_socket(),
-        location.supervisor_socket(),
-        location.runtime.join("console.json"),
-    ];
+fn tidy_up(place: &Place) {
+    // Without the lock, another `up` may just be making its own.
+    let Ok(_lock) = place.lock() else { return };
+    let location = &place.location;
+    let sockets =
+        [location.control_socket(), location.gateway_socket(), location.supervisor_socket()];
     for path in sockets {
         // Most are gone already; one that stays hinders nobody, and the next run replaces it.
         drop(std::fs::remove_file(path));
     }
-    drop(std::fs::remove_dir(&location.runtime));
 }
 
 fn sweep(state: &Path, runtime: &Path) -> Result<Proof, Failure> {

@@ -104,6 +104,7 @@ pub(crate) async fn up(
     let (sender, updates) = mpsc::channel(WAITING);
     let mut tasks = TaskGroup::new();
     updates::follow(&mut tasks, place, &run.run, sender.clone());
+    updates::watch_control(&mut tasks, place, &run.run, sender.clone());
     let show = Show::new(context, wanted, &place.environment).map_err(failed)?;
     let clock = SystemClock::new();
     let mut front = Front {
@@ -170,6 +171,15 @@ impl Front<'_> {
         if let Update::Unheard = &update {
             self.unheard = true;
             self.started.let_go();
+        }
+        if let Update::NoControl(lines) = update {
+            if !self.show.knows_something() && self.stopping_since.is_none() {
+                self.gave_up = Some("control ends at every start".to_owned());
+                self.stop_once();
+                let what = "what it wrote last:".to_owned();
+                self.failing = Some((what, lines));
+            }
+            return Ok(None);
         }
         if let Update::Status(status) = &update {
             if status.state == State::Running {
@@ -280,7 +290,11 @@ impl Front<'_> {
         } else {
             return;
         }
+        let held = self.show.held();
         self.stop_once();
+        if self.failing.is_none() {
+            self.failing = held.map(|reason| (reason, Vec::new()));
+        }
     }
 
     async fn end(mut self, verdict: Verdict) -> Outcome {

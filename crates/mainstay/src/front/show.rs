@@ -102,6 +102,8 @@ impl Show {
             Update::Console(url) => self.model.console = Some(url),
             Update::Log(line) => self.model.push_log(line),
             Update::Stop(progress) => self.progress(&progress),
+            // Whoever takes it ends the run.
+            Update::NoControl(_) => {}
             Update::Unheard => self.stopping("waiting for the supervisor, which does not listen"),
             Update::Event(event) => {
                 if self.screen.is_none() {
@@ -219,6 +221,22 @@ impl Show {
             reason,
             lines.map(|line| format!("  {}", crate::text::sanitized(line, false))).collect(),
         ))
+    }
+
+    /// What is not up and what it waits for, when nothing has failed.
+    pub(super) fn held(&self) -> Option<String> {
+        let status = self.status().filter(|status| status.state == control::State::Starting)?;
+        let node = status.nodes.iter().find(|node| !matches!(node.health, Health::Ok { .. }))?;
+        let instance = node.instances.iter().find_map(|instance| instance.reason.clone());
+        let doing = match &node.health {
+            Health::Ok { .. } => String::new(),
+            Health::Failing { reason, .. }
+            | Health::Held { reason, .. }
+            | Health::Stale { reason, .. }
+            | Health::NotMeasured { reason, .. } => reason.clone(),
+        };
+        let why = instance.map(|reason| format!(", {reason}")).unwrap_or_default();
+        Some(format!("{}: {doing}{why}", node.name))
     }
 
     /// Says that it goes on without us.

@@ -6,7 +6,7 @@ use control::{AppStatus, Event};
 use runtime::TaskGroup;
 use serde::Deserialize;
 use supervisor::logs::{self, Filter};
-use supervisor::{StopProgress, Supervisor};
+use supervisor::{EventKind, PlatformEvent, StopProgress, Supervisor};
 use tokio::sync::mpsc;
 
 use super::start;
@@ -39,6 +39,8 @@ pub(super) enum Update {
     Console(String),
     /// How far a stop has come.
     Stop(StopProgress),
+    /// Control ends at every start; what it wrote last.
+    NoControl(Vec<String>),
     /// Nobody listens who could be asked to stop.
     Unheard,
 }
@@ -106,6 +108,44 @@ async fn once(
         }
     }
     Some(())
+}
+
+/// So many ends of control in a row are no accident.
+const MOST_ENDS: u32 = 3;
+
+/// Tells when control cannot be started at all, which it cannot tell itself.
+pub(super) fn watch_control(
+    tasks: &mut TaskGroup<()>,
+    place: &Place,
+    run: &str,
+    sender: mpsc::Sender<Update>,
+) {
+    let (place, run) = (place.clone(), run.to_owned());
+    tasks.spawn("watch control", async move {
+        while !start::has_lock(&place, &run) {
+            tokio::time::sleep(SHORT_PAUSE).await;
+        }
+        let socket = place.location.supervisor_socket();
+        let supervisor = loop {
+            match Supervisor::connect(&socket).await {
+                Ok(supervisor) => break supervisor,
+                Err(_starting) => tokio::time::sleep(SHORT_PAUSE).await,
+            }
+        };
+        let Ok(mut events) = supervisor.events(Some(0)).await else { return };
+        let mut ends = 0;
+        while let Ok(Some(update)) = events.next().await {
+            let supervisor::Update::Event(event) = update else { continue };
+            let EventKind::Platform { name, event } = event.kind else { continue };
+            if let (PlatformEvent::Exited { last_lines, .. }, "control") = (event, name.as_str()) {
+                ends += 1;
+                if MOST_ENDS <= ends {
+                    sender.send(Update::NoControl(last_lines)).await.ok();
+                    return;
+                }
+            }
+        }
+    });
 }
 
 /// Follows what instances write, and what they wrote last.
