@@ -169,6 +169,9 @@ fn installed(kind: &Kind<dyn Database>, program: &Path, path: &OsString) -> Opti
     };
     let places = [program.parent(), link.as_deref().and_then(Path::parent)];
     let directory = places.into_iter().flatten().find(|directory| complete(directory))?.to_owned();
+    if let Some(major) = kind.code.major_of(&directory) {
+        return Some(Installed { version: major.clone(), major, directory });
+    }
     let output = Command::new(directory.join(name))
         .arg("--version")
         .stdin(Stdio::null())

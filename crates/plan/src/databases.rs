@@ -26,6 +26,9 @@ pub trait Database: Sync {
     /// Reads the major version out of what the server prints of its version.
     fn major<'a>(&self, version: &'a str) -> &'a str;
 
+    /// The major version where the directory of the programs says it, which spares running one.
+    fn major_of(&self, directory: &Path) -> Option<String>;
+
     /// The file in a data directory that tells the major version that wrote it, if it has one.
     fn marker(&self) -> Option<Marker>;
 

@@ -11,7 +11,7 @@
 //! Passwords never do: services get them in their URL, replicas read a password file.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base::{Diagnostic, Kind};
@@ -59,6 +59,16 @@ impl Database for Postgres {
         // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
         let number = version.split_whitespace().find(|word| word.starts_with(char::is_numeric));
         number.and_then(|number| number.split('.').next()).unwrap_or_default()
+    }
+
+    fn major_of(&self, directory: &Path) -> Option<String> {
+        // `/usr/lib/postgresql/15/bin` of Debian, `/usr/pgsql-15/bin` of the project's own RPMs.
+        let parent = directory.parent()?;
+        let name = parent.file_name()?.to_str()?;
+        let is_debian = parent.parent().is_some_and(|above| above.ends_with("postgresql"));
+        let major = if is_debian { name } else { name.strip_prefix("pgsql-")? };
+        let is_number = !major.is_empty() && major.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| major.to_owned())
     }
 
     fn marker(&self) -> Option<Marker> {
@@ -444,5 +454,21 @@ fn prepare(id: &str, node: &str, needs: Vec<String>, data: PathBuf, steps: Vec<S
             },
             done: Done { exists: Some(data), digest: None },
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_name_their_directory_after_the_major_version() {
+        let check = |path: &str, major: Option<&str>| {
+            assert_eq!(Postgres.major_of(Path::new(path)).as_deref(), major, "{path}");
+        };
+        check("/usr/lib/postgresql/15/bin", Some("15"));
+        check("/usr/pgsql-16/bin", Some("16"));
+        check("/usr/local/pgsql/bin", None);
+        check("/opt/15/bin", None);
     }
 }

@@ -43,6 +43,10 @@ impl Database for Redis {
         number.and_then(|number| number.split('.').next()).unwrap_or_default()
     }
 
+    fn major_of(&self, _directory: &Path) -> Option<String> {
+        None
+    }
+
     fn marker(&self) -> Option<Marker> {
         None
     }
