@@ -9,6 +9,7 @@
 
 mod check;
 mod cli;
+mod databases;
 mod init;
 mod reference;
 mod secret;

@@ -18,7 +18,7 @@ static NEXT_PORT: AtomicU16 = AtomicU16::new(25_100);
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn port() -> u16 {
+pub(crate) fn port() -> u16 {
     loop {
         let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
         assert!(port < 25_900, "no port is left");
@@ -29,13 +29,13 @@ fn port() -> u16 {
 }
 
 /// A run that is taken down at the end of its test, whatever the test finds.
-struct Run {
-    stage: Stage,
+pub(crate) struct Run {
+    pub(crate) stage: Stage,
     console: String,
 }
 
 impl Run {
-    fn new(services: &str) -> Self {
+    pub(crate) fn new(services: &str) -> Self {
         let stage = Stage::new();
         // Services of a run by root are another user's, who must be able to look in.
         fs::set_permissions(stage.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -43,11 +43,11 @@ impl Run {
         Self { stage, console: port().to_string() }
     }
 
-    fn run(&self, arguments: &[&str]) -> Answer {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Answer {
         answer(self.stage.command(arguments).env_remove("XDG_RUNTIME_DIR").output().unwrap())
     }
 
-    fn up(&self) -> Answer {
+    pub(crate) fn up(&self) -> Answer {
         self.run(&["up", "--detach", "--timeout", "20s", "--console-port", &self.console])
     }
 
@@ -102,7 +102,7 @@ impl Drop for Run {
 }
 
 #[track_caller]
-fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < PATIENCE, "{what} did not happen");
