@@ -115,8 +115,8 @@ impl Started {
     }
 }
 
-/// Whether the supervisor that has the lock is one of this run: that somebody has it proves nothing,
-/// of two who start at once only one is first.
+/// Whether the supervisor that has the lock is one of this run: that somebody has it proves
+/// nothing, since of two who start at once only one is first.
 pub(super) fn has_lock(place: &Place, run: &str) -> bool {
     place.supervisor().and_then(run_of).is_some_and(|holder| holder == run)
 }
