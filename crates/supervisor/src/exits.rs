@@ -87,12 +87,14 @@ pub(crate) fn describe(live: &Live, ended: Ended, limit: Option<Bytes>) -> Strin
         (None, Some(signal)) => format!("ended by {}", signal_name(signal)),
         (None, None) => "ended".to_owned(),
     };
-    match ended.left_behind {
-        0 => how,
-        1 => format!(
+    // What was killed could not take its own along; what went by itself ought to have.
+    match (ended.left_behind, ended.code) {
+        (0, _) => how,
+        (_, None) => format!("{how}; what it had started was killed as well"),
+        (1, Some(_)) => format!(
             "{how} and left a process behind, which was killed; it must stay in the foreground"
         ),
-        left => format!(
+        (left, Some(_)) => format!(
             "{how} and left {left} processes behind, which were killed; it must stay in the \
              foreground"
         ),
