@@ -1,4 +1,4 @@
-//! Looking for input that breaks a parser, with cargo-fuzz. The corpus that it finds is replayed by
+//! Looking for input that breaks a parser, with cargo-fuzz. The repository's corpus is replayed by
 //! `cargo test`, which needs none of this.
 
 use std::fs;
@@ -23,7 +23,12 @@ pub(crate) fn run(arguments: &mut Arguments) -> Result {
     }
     require_tools()?;
     let limit = format!("-max_total_time={seconds}");
-    let line = ["rustup", "run", "nightly", "cargo", "fuzz", "run", &target, "--", &limit];
+    // What is found goes beside the corpus, of which only what is worth keeping is a part.
+    let (found, corpus) = (format!("fuzz/found/{target}"), format!("fuzz/corpus/{target}"));
+    fs::create_dir_all(programs::root().join(&found))
+        .map_err(|error| format!("{found}: {error}"))?;
+    let fuzz = ["rustup", "run", "nightly", "cargo", "fuzz", "run", &target, &found, &corpus];
+    let line = [&fuzz[..], &["--", &limit]].concat();
     programs::run(&mut programs::command("", &line))
 }
 
