@@ -130,6 +130,8 @@ fn tidy_up(place: &Place) {
         // Most are gone already; one that stays hinders nobody, and the next run replaces it.
         drop(std::fs::remove_file(path));
     }
+    // Only when nothing else is in it.
+    drop(std::fs::remove_dir(&location.runtime));
 }
 
 fn sweep(state: &Path, runtime: &Path) -> Result<Proof, Failure> {

@@ -80,7 +80,7 @@ impl Session {
 }
 
 fn file(location: &Location) -> PathBuf {
-    location.runtime.join("console.json")
+    location.state.join("console.json")
 }
 
 fn token() -> Result<String, Failure> {
