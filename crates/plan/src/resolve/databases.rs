@@ -51,30 +51,24 @@ pub(super) fn check(manifest: &Manifest) -> Vec<Diagnostic> {
     found
 }
 
-impl<'a> ResolvedDatabase<'a> {
-    fn context(&self, run: &'a Run<'a>) -> Context<'a> {
+impl Run<'_> {
+    /// What the engine's catalogue entry is given.
+    fn context<'b>(&'b self, intent: &'b Database) -> Context<'b> {
         Context {
-            app: run.app,
-            intent: self.intent,
-            observed: run.observed,
-            installed: &run.installed,
-            user: run.user.clone(),
+            app: self.app,
+            intent,
+            observed: self.observed,
+            installed: &self.installed,
+            user: self.user.clone(),
         }
     }
+}
 
+impl ResolvedDatabase<'_> {
     /// The address that services are given.
     pub(super) fn url(&self, part: Option<&str>) -> Template {
         match (&self.run, &self.intent.url) {
-            (Some(run), _) => {
-                let context = Context {
-                    app: run.app,
-                    intent: self.intent,
-                    observed: run.observed,
-                    installed: &run.installed,
-                    user: run.user.clone(),
-                };
-                self.kind.code.url(&context, part)
-            }
+            (Some(run), _) => self.kind.code.url(&run.context(self.intent), part),
             (None, Some(url)) => Template::secret(url.value.clone()),
             (None, None) => Template::default(),
         }
@@ -126,7 +120,7 @@ impl<'a> Resolver<'a> {
         for part in std::iter::once(None).chain(parts) {
             let run = database.run.as_ref();
             let client =
-                run.and_then(|run| database.kind.code.client(&database.context(run), part));
+                run.and_then(|run| database.kind.code.client(&run.context(database.intent), part));
             let name = match part {
                 Some(part) => format!("{}.{part}", database.intent.name.value),
                 None => database.intent.name.to_string(),
@@ -280,16 +274,7 @@ impl<'a> Resolver<'a> {
 
 fn units(database: &ResolvedDatabase<'_>, url: &Template) -> Vec<UnitPlan> {
     match &database.run {
-        Some(run) => {
-            let context = Context {
-                app: run.app,
-                intent: database.intent,
-                observed: run.observed,
-                installed: &run.installed,
-                user: run.user.clone(),
-            };
-            database.kind.code.units(&context)
-        }
+        Some(run) => database.kind.code.units(&run.context(database.intent)),
         None => vec![UnitPlan {
             id: database.intent.name.to_string(),
             node: database.intent.name.to_string(),
