@@ -12,10 +12,16 @@ const PAGES: &[(&str, &[&str])] = &[
         "docs/reference/manifest.md",
         &["run", "--quiet", "--package", "manifest", "--example", "reference"],
     ),
-    ("docs/reference/mainstay.schema.json", &["run", "--quiet", "--", "schema"]),
-    ("docs/reference/kinds.md", &["run", "--quiet", "--", "schema", "kinds"]),
-    ("docs/reference/openapi.json", &["run", "--quiet", "--", "schema", "api"]),
-    ("docs/reference/cli.md", &["run", "--quiet", "--", "schema", "cli"]),
+    (
+        "docs/reference/mainstay.schema.json",
+        &["run", "--quiet", "--bin", "mainstay", "--", "schema"],
+    ),
+    ("docs/reference/kinds.md", &["run", "--quiet", "--bin", "mainstay", "--", "schema", "kinds"]),
+    (
+        "docs/reference/openapi.json",
+        &["run", "--quiet", "--bin", "mainstay", "--", "schema", "api"],
+    ),
+    ("docs/reference/cli.md", &["run", "--quiet", "--bin", "mainstay", "--", "schema", "cli"]),
 ];
 
 /// The command `bless`.
