@@ -62,10 +62,13 @@ pub struct Reconciler {
     secrets_given: bool,
     /// Before this moment a refused plan is not sent again.
     refused_until: i64,
+    /// Why the supervisor does not take the plan, until it does.
+    pub(crate) refused: Option<String>,
     /// Why events are not recorded, while they are not.
     pub(crate) unrecorded: Option<String>,
     pub(crate) life: Life,
     pub(crate) started_at: i64,
+    /// Why the manifest as it stands now is not what runs.
     pub(crate) problem: Option<String>,
     pub(crate) jobs: BTreeMap<String, RunningJob>,
     looked_at: BTreeMap<String, i64>,
@@ -100,6 +103,7 @@ impl Reconciler {
             served: None,
             secrets_given: false,
             refused_until: 0,
+            refused: None,
             unrecorded: None,
             life: Life::ComingUp,
             started_at,
@@ -193,9 +197,9 @@ impl Reconciler {
     fn plan_refused(&mut self, reason: String) {
         self.applied = None;
         self.refused_until = self.now() + REFUSED_PAUSE;
-        if self.problem.as_ref() != Some(&reason) {
+        if self.refused.as_ref() != Some(&reason) {
             self.say(Level::Error, "mainstay", EventKind::App, reason.clone());
-            self.problem = Some(reason);
+            self.refused = Some(reason);
         }
     }
 
@@ -283,7 +287,7 @@ impl Reconciler {
             self.applied.as_ref().is_some_and(|plan| plan.generation == status.generation);
         if is_current {
             self.progress.observe(status);
-            self.problem = None;
+            self.refused = None;
         }
         let listeners = plan.listeners.clone();
         let ready = Recorded { store: &self.store, world: self.world.as_ref() };

@@ -75,7 +75,8 @@ fn edge(edge: &plan::EdgePlan) -> Edge {
 }
 
 fn app_health(reconciler: &Reconciler, nodes: &[Node]) -> Health {
-    if let Some(problem) = reconciler.problem.as_ref().or(reconciler.unrecorded.as_ref()) {
+    let problems = [&reconciler.problem, &reconciler.refused, &reconciler.unrecorded];
+    if let Some(problem) = problems.into_iter().flatten().next() {
         return failing(problem.clone());
     }
     if reconciler.plan.is_none() {

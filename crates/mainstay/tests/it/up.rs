@@ -389,3 +389,19 @@ fn a_control_that_is_killed_comes_back_with_the_same_token() {
     });
     assert_eq!(run.token(), token);
 }
+
+#[test]
+fn a_broken_manifest_is_told_for_as_long_as_it_is_broken() {
+    let run = Run::new(&format!("{SLEEPER}[env.dev]\nwatch = true\n"));
+    run.up().expect(0);
+    let text = run.stage.read("mainstay.toml");
+    run.stage.write("mainstay.toml", format!("{text}[service.sleeper]\n"));
+    let is_failing = || run.status()["health"]["word"] == "failing";
+    eventually("the mistake", is_failing);
+    let seen = run.status()["at"].as_i64().unwrap();
+    // Several looks of control at its engines later it is still so.
+    eventually("time", || seen + 3_000 < run.status()["at"].as_i64().unwrap());
+    run.run(&["status"]).expect(1).says("the manifest has mistakes").says("ready");
+    run.stage.write("mainstay.toml", text);
+    eventually("the end of it", || !is_failing());
+}
